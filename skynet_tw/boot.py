@@ -1,0 +1,363 @@
+# -*- test-case-name: tests.test_boot -*-
+"""The stages in which a node boots: bound, master, peers, actors, ready.
+
+Every port is bound before any connection is made, so that a node which runs the
+master finds it in its own process.  Messages come in to actors only past ``peers``.
+Each stage is a step that fires a Deferred; one machine holds their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from automat import TypeMachineBuilder
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .errors import BootFailed, NotReady, SkynetError
+from .interfaces import IRemote
+from .node.actor import Actor
+from .node.node import Node
+
+#: The stages in their order.
+STAGES = ("bound", "master", "peers", "actors", "ready")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An actor to start in the stage ``actors``."""
+
+    #: Its class.
+    actor_class: type[Actor]
+    #: What its ``started`` gets.
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """How far one stage of the boot is."""
+
+    #: The stage.
+    stage: str
+    #: ``done``, ``waiting``, ``failed`` or ``to come``.
+    state: str
+    #: Seconds from the start of the boot to the start of the stage; None before.
+    since: float | None
+    #: Seconds that the stage took, or has taken until now; None before.
+    took: float | None
+    #: What is waited for and why, in words.
+    waiting_for: tuple[str, ...] = ()
+
+
+class _Inputs(Protocol):
+    """What drives a boot."""
+
+    def bind(self) -> None:
+        """Bind every port."""
+
+    def begin(self) -> None:
+        """Connect to the others."""
+
+    def done(self) -> None:
+        """The step of the current stage has succeeded."""
+
+    def fail(self, error: Failure) -> None:
+        """The step of the current stage has failed, or its time is over."""
+
+    def halt(self) -> None:
+        """Stop, at whatever stage."""
+
+
+@dataclass
+class _Core:
+    """What the machine acts on."""
+
+    boot: Boot
+    stage: str = ""
+    stopped: Deferred[None] | None = None
+    entered: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+    error: Failure | None = None
+    steps: dict[str, Callable[[], Deferred[Any]]] = field(default_factory=dict)
+
+
+def _enter(core: _Core, stage: str, machine: _Inputs) -> None:
+    """Take a stage's step, and let its end drive the machine."""
+    boot = core.boot
+    core.stage = stage
+    core.entered[stage] = boot.clock.seconds()
+    step = maybeDeferred(core.steps[stage])
+    step.addCallbacks(lambda _: machine.done(), machine.fail)
+
+
+def _leave(core: _Core) -> None:
+    boot = core.boot
+    core.left[core.stage] = boot.clock.seconds()
+    boot.log_stage(core.stage)
+
+
+def _build() -> Callable[[_Core], _Inputs]:
+    machine = TypeMachineBuilder(_Inputs, _Core)
+    new = machine.state("new")
+    binding = machine.state("binding")
+    bound = machine.state("bound")
+    joining = machine.state("joining the master's network")
+    linking = machine.state("linking to the peers")
+    starting = machine.state("starting the actors")
+    ready = machine.state("ready")
+    failed = machine.state("failed")
+    halted = machine.state("halted")
+
+    @new.upon(_Inputs.bind).to(binding)
+    def bind(inputs: _Inputs, core: _Core) -> None:
+        _enter(core, "bound", inputs)
+
+    @binding.upon(_Inputs.done).to(bound)
+    def have_bound(inputs: _Inputs, core: _Core) -> None:
+        _leave(core)
+
+    @bound.upon(_Inputs.begin).to(joining)
+    def begin(inputs: _Inputs, core: _Core) -> None:
+        _enter(core, "master", inputs)
+
+    @joining.upon(_Inputs.done).to(linking)
+    def joined(inputs: _Inputs, core: _Core) -> None:
+        _leave(core)
+        _enter(core, "peers", inputs)
+
+    @linking.upon(_Inputs.done).to(starting)
+    def linked(inputs: _Inputs, core: _Core) -> None:
+        _leave(core)
+        core.boot.node.border.open_gate()
+        _enter(core, "actors", inputs)
+
+    @starting.upon(_Inputs.done).to(ready)
+    def started(inputs: _Inputs, core: _Core) -> None:
+        _leave(core)
+        core.boot.node.border.settle()
+        core.stage = "ready"
+        core.entered["ready"] = core.left["ready"] = core.boot.clock.seconds()
+        core.boot.is_ready()
+
+    def failing(inputs: _Inputs, core: _Core, error: Failure) -> None:
+        core.error = error
+        core.boot.has_failed(error)
+
+    def halting(inputs: _Inputs, core: _Core) -> None:
+        core.boot.has_halted()
+
+    for state in (binding, bound, joining, linking, starting):
+        state.upon(_Inputs.fail).to(failed)(failing)
+    for state in (new, binding, bound, joining, linking, starting, ready, failed):
+        state.upon(_Inputs.halt).to(halted)(halting)
+    for state in (failed, halted):
+        # A step that was under way when the boot ended.
+        state.upon(_Inputs.done).loop().returns(None)
+        state.upon(_Inputs.fail).loop().returns(None)
+    halted.upon(_Inputs.halt).loop().returns(None)
+    return machine.build()
+
+
+_machine = _build()
+
+
+class Boot:
+    """The boot of one node.
+
+    :param node: the node.
+    :param remote: its remote layer, None for a node without one.
+    :param clock: gives the time.
+    :param starts: the actors of the stage ``actors``, in order.
+    :param binders: what else binds a port: the master, where this node runs it.
+    :param timeout: the most seconds that the boot may take; 0 for no limit.
+    """
+
+    _log = Logger(namespace="skynet_tw.boot")
+
+    def __init__(
+        self,
+        node: Node,
+        remote: IRemote | None,
+        clock: IReactorTime,
+        starts: Sequence[Start] = (),
+        binders: Sequence[Callable[[], Deferred[Any]]] = (),
+        timeout: float = 30.0,
+    ) -> None:
+        self.node = node
+        self.clock = clock
+        self._remote = remote
+        self._starts = starts
+        self._starting = ""
+        self._binders = binders
+        self._timeout = timeout
+        self._limit: IDelayedCall | None = None
+        self._began = clock.seconds()
+        self._waiters: list[Deferred[None]] = []
+        self._core = _Core(self)
+        self._core.steps = {
+            "bound": self._bind,
+            "master": self._join,
+            "peers": self._link,
+            "actors": self._start,
+        }
+        self._machine = _machine(self._core)
+        node.boot = self
+
+    # What drives it
+
+    def bind(self) -> None:
+        """Bind every port; `error` says at once if that failed."""
+        self._began = self.clock.seconds()
+        self._machine.bind()
+
+    def begin(self) -> None:
+        """Take the stages after ``bound``, within the time limit."""
+        if self._timeout:
+            self._limit = self.clock.callLater(self._timeout, self._too_late)
+        self._machine.begin()
+
+    def halt(self) -> None:
+        """End the boot, or the node that it booted; nothing is undone here."""
+        self._machine.halt()
+
+    # What is known of it
+
+    @property
+    def error(self) -> Failure | None:
+        """Why the boot failed, None if it did not."""
+        return self._core.error
+
+    def when_ready(self) -> Deferred[None]:
+        """A fresh Deferred, fired when the boot is done; it fails as the boot fails."""
+        if "ready" in self._core.left:
+            return succeed(None)
+        if self._core.error is not None:
+            return fail(self._core.error)
+        waiting: Deferred[None] = Deferred(self._waiters.remove)
+        self._waiters.append(waiting)
+        return waiting
+
+    def report(self) -> list[StageReport]:
+        """How far each stage is, in order."""
+        core, now = self._core, self.clock.seconds()
+        reports = []
+        for stage in STAGES:
+            begun = core.entered.get(stage)
+            left = core.left.get(stage)
+            if begun is None:
+                reports.append(StageReport(stage, "to come", None, None))
+                continue
+            state = "waiting" if left is None else "done"
+            waiting_for = self._waiting_for(stage) if left is None else ()
+            if state == "waiting" and core.error is not None:
+                state = "failed"
+            since, took = begun - self._began, (left or now) - begun
+            reports.append(StageReport(stage, state, since, took, waiting_for))
+        return reports
+
+    def _waiting_for(self, stage: str) -> tuple[str, ...]:
+        if stage == "actors":
+            waits = self.node.border.waits().items()
+            queued = [f"{count} messages wait for {what}" for what, count in waits]
+            return (f"{self._starting} to have started", *queued)
+        return () if self._remote is None else tuple(self._remote.waiting_for())
+
+    # The steps
+
+    def _bind(self) -> Deferred[Any]:
+        waits = [binder() for binder in self._binders]
+        if self._remote is not None:
+            waits.append(self._remote.bind())
+        return Deferred.fromCoroutine(_all(waits))
+
+    def _join(self) -> Deferred[None]:
+        return succeed(None) if self._remote is None else self._remote.join()
+
+    def _link(self) -> Deferred[None]:
+        return succeed(None) if self._remote is None else self._remote.when_linked()
+
+    def _start(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._start_all())
+
+    async def _start_all(self) -> None:
+        for start in self._starts:
+            self._starting = start.actor_class.__name__
+            try:
+                await self.node.spawn(start.actor_class, *start.args)
+            except Exception as error:
+                kind = type(error).__name__
+                raise BootFailed(f"{self._starting} did not start: {kind}: {error}") from error
+
+    # What becomes of it
+
+    def _too_late(self) -> None:
+        self._limit = None
+        waiting = "; ".join(self._waiting_for(self._core.stage))
+        error = BootFailed(f"not done after {self._timeout:g} s: {waiting}")
+        self._machine.fail(Failure(error))
+
+    def log_stage(self, stage: str) -> None:
+        """Say once that a stage is done."""
+        detail = ""
+        if stage in ("master", "peers") and self._remote is not None:
+            linked = ", ".join(map(str, self._remote.linked())) or "none"
+            detail = f", linked harbors: {linked}"
+        self._log.info(
+            "boot stage {stage} done, {seconds:.3f} s{detail}",
+            stage=stage,
+            seconds=self._core.left[stage] - self._began,
+            detail=detail,
+        )
+
+    def is_ready(self) -> None:
+        """The last stage is reached."""
+        self._cancel_limit()
+        peers = [] if self._remote is None else self._remote.linked()
+        self._log.info(
+            "node ready: harbor {harbor}, {peers} peers, {actors} actors, {took:.3f} s",
+            harbor=self.node.harbor,
+            peers=len(peers),
+            actors=len(self.node.actors()),
+            took=self.clock.seconds() - self._began,
+        )
+        waiters, self._waiters = self._waiters, []
+        for waiting in waiters:
+            waiting.callback(None)
+
+    def has_failed(self, error: Failure) -> None:
+        """A stage has failed; who waits for the node is told."""
+        self._cancel_limit()
+        text = f"boot failed at stage {self._core.stage}: {error.getErrorMessage()}"
+        failure = Failure(BootFailed(text))
+        self._core.error = failure
+        waiters, self._waiters = self._waiters, []
+        for waiting in waiters:
+            waiting.errback(failure)
+
+    def has_halted(self) -> None:
+        """The node stops before or after it was ready."""
+        self._cancel_limit()
+        waiters, self._waiters = self._waiters, []
+        for waiting in waiters:
+            waiting.errback(NotReady("the node stops"))
+
+    def _cancel_limit(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+
+async def _all(waits: Sequence[Deferred[Any]]) -> None:
+    """Wait for each; the first failure is the one that counts, the rest are heard."""
+    failure: Failure | None = None
+    for wait in waits:
+        try:
+            await wait
+        except SkynetError:
+            failure = failure or Failure()
+    if failure is not None:
+        failure.raiseException()

@@ -1,0 +1,1 @@
+"""Connections without sockets: feed bytes and events, take records and bytes."""

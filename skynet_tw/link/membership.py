@@ -1,0 +1,191 @@
+# -*- test-case-name: tests.link.test_membership -*-
+"""Which harbors there are, which of them are linked, and what to do about the rest.
+
+The older node dials the newer one: the master tells all its slaves of a new one by
+``C``, and tells the new one by ``W`` how many links to wait for (harbor-modern,
+sections 3 and 7).  ``D`` means that a control connection is gone; a link may well
+outlive it, so a harbor is gone only when it has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Keep dialing a harbor, in place of any other address of it."""
+
+    #: Its id.
+    harbor: int
+    #: Where, ``host:port``.
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopDialing:
+    """Dial a harbor no more; a link that is up stays."""
+
+    #: Its id.
+    harbor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The master told us of a harbor."""
+
+    #: Its id.
+    harbor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A harbor has neither a link nor the master's word that it lives."""
+
+    #: Its id.
+    harbor: int
+    #: How that came, for people.
+    reason: str
+
+
+Action = Dial | StopDialing | Expected | Gone
+
+
+@dataclass(slots=True)
+class Harbor:
+    """What is known of one harbor."""
+
+    #: Where to dial it; None if we never were to.
+    address: str | None = None
+    #: Whether it is linked now.
+    linked: bool = False
+    #: Whether it is dialed, which goes on in the background while it is linked.
+    dialing: bool = False
+    #: Whether our own first byte is on its way to it, and its answer is not here.
+    greeting: bool = False
+    #: Whether the master said that it is dead, and nothing else since.
+    dead: bool = False
+
+
+class Membership:
+    """The table of harbors of one node.
+
+    :param own: the node's own id.
+    """
+
+    def __init__(self, own: int) -> None:
+        self._own = own
+        #: What is known of each harbor that was ever heard of.
+        self.harbors: dict[int, Harbor] = {}
+        #: Links that older nodes are to open, None until the master said how many.
+        self.awaited: int | None = None
+        self._arrived: set[int] = set()
+        self._newer: set[int] = set()
+
+    def linked(self) -> list[int]:
+        """The harbors that are linked now, in order."""
+        return sorted(id for id, harbor in self.harbors.items() if harbor.linked)
+
+    @property
+    def missing(self) -> int | None:
+        """How many older nodes did not link yet; None before the master said."""
+        if self.awaited is None:
+            return None
+        return max(self.awaited - len(self._arrived - self._newer), 0)
+
+    def accepted(self, count: int) -> None:
+        """The master took us in (again), and *count* older nodes will link."""
+        self.awaited = count
+        self._newer.clear()
+        self._arrived = set(self.linked()) | self._arrived
+
+    def connect(self, id: int, address: str) -> list[Action]:
+        """The master told us of a newer node."""
+        if id == self._own:
+            return []
+        harbor = self._harbor(id)
+        self._newer.add(id)
+        was_at, harbor.address = harbor.address, address
+        harbor.dead = False
+        actions: list[Action] = [Expected(id)]
+        if not harbor.linked and not (harbor.dialing and was_at == address):
+            harbor.dialing = True
+            actions.append(Dial(id, address))
+        return actions
+
+    def dead(self, id: int) -> list[Action]:
+        """The master lost a node's control connection."""
+        if id == self._own:
+            return []
+        harbor = self._harbor(id)
+        harbor.dead = True
+        if harbor.linked:
+            return []
+        if self.awaited and id not in self._newer | self._arrived:
+            # It was one of those that we wait for, and now nobody will come.
+            self.awaited -= 1
+        return self._give_up(id, "the master lost it before it was linked")
+
+    def objection(self, id: int) -> str | None:
+        """Why somebody who dialed us as *id* is not let in, None if he is."""
+        if id == 0:
+            return "0 is no harbor id"
+        if id == self._own:
+            return f"{id} is our own harbor id"
+        harbor = self.harbors.get(id)
+        if harbor is None:
+            return None
+        if harbor.linked:
+            return f"harbor {id} is linked already"
+        if harbor.greeting and self._own < id:
+            # Both dial each other.  Both know which of the two links will do.
+            return f"our own link to harbor {id} is on its way"
+        return None
+
+    def dialed(self, id: int, greeting: bool) -> None:
+        """A connection that we dialed greets its harbor, or does so no longer."""
+        self._harbor(id).greeting = greeting
+
+    def link_up(self, id: int, dialed: bool) -> list[Action]:
+        """A handshake is done.
+
+        :param dialed: whether the connection is one that we dialed.
+        """
+        harbor = self._harbor(id)
+        harbor.linked = True
+        harbor.greeting = False
+        self._arrived.add(id)
+        if harbor.dialing and not dialed:
+            harbor.dialing = False
+            return [StopDialing(id)]
+        return []
+
+    def link_down(self, id: int, reason: str) -> list[Action]:
+        """A link is gone."""
+        harbor = self._harbor(id)
+        harbor.linked = False
+        if harbor.dead:
+            return self._give_up(id, reason)
+        if harbor.address is not None and not harbor.dialing:
+            harbor.dialing = True
+            return [Dial(id, harbor.address)]
+        return []
+
+    def unlinked(self) -> Iterable[tuple[int, str]]:
+        """The harbors that are dialed and not linked, each with its address."""
+        for id, harbor in sorted(self.harbors.items()):
+            if harbor.dialing and not harbor.linked and harbor.address is not None:
+                yield id, harbor.address
+
+    def _harbor(self, id: int) -> Harbor:
+        return self.harbors.setdefault(id, Harbor())
+
+    def _give_up(self, id: int, reason: str) -> list[Action]:
+        harbor = self._harbor(id)
+        actions: list[Action] = []
+        if harbor.dialing:
+            harbor.dialing = False
+            actions.append(StopDialing(id))
+        actions.append(Gone(id, reason))
+        return actions

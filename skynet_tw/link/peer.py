@@ -1,0 +1,120 @@
+# -*- test-case-name: tests.link.test_peer -*-
+"""One link between two harbors, from its first byte to its end.
+
+The side that dialed sends one byte, its own id; the side that accepted reads it and
+answers with one byte, its own id (harbor-modern, section 4).  The dialing side must
+not send a frame before it has that byte: a real node loses it without a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from automat import TypeMachineBuilder, pep614
+
+from ..errors import ProtocolError
+from ..wire.harbor import FrameReader
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The handshake is done; from here on there are only frames."""
+
+    #: The id of the other side.
+    harbor: int
+    #: What to write before any frame.
+    answer: bytes
+    #: What was read behind the handshake: the beginning of the frames.
+    rest: bytes
+
+
+class _Stages(Protocol):
+    """What happens to one link."""
+
+    def open(self) -> bytes:
+        """The connection is up; return what to write."""
+
+    def agree(self, harbor: int) -> bytes:
+        """The other side's byte is in order; return what to write."""
+
+    def end(self) -> bool:
+        """The connection is gone or to be closed; return whether it was linked."""
+
+
+def _make_stages() -> Callable[[Peer], _Stages]:
+    builder = TypeMachineBuilder(_Stages, Peer)
+    created = builder.state("created")
+    greeting = builder.state("greeting")
+    linked = builder.state("linked")
+    closed = builder.state("closed")
+
+    created.upon(_Stages.end).to(closed).returns(False)
+    greeting.upon(_Stages.end).to(closed).returns(False)
+    linked.upon(_Stages.end).to(closed).returns(True)
+    closed.upon(_Stages.end).loop().returns(False)
+
+    @pep614(created.upon(_Stages.open).to(greeting))
+    def greet(stages: _Stages, peer: Peer) -> bytes:
+        return b"" if peer.expected is None else bytes([peer.own])
+
+    @pep614(greeting.upon(_Stages.agree).to(linked))
+    def link(stages: _Stages, peer: Peer, harbor: int) -> bytes:
+        peer.harbor = harbor
+        return bytes([peer.own]) if peer.expected is None else b""
+
+    return builder.build()
+
+
+class Peer:
+    """The other end of a link.
+
+    :param own: our own harbor id.
+    :param expected: the id that we dialed, None on the side that accepted.
+    :param admit: says why the harbor of an id may not link now, None if it may.
+    """
+
+    def __init__(
+        self,
+        own: int,
+        expected: int | None,
+        admit: Callable[[int], str | None],
+    ) -> None:
+        self.own = own
+        self.expected = expected
+        self._admit = admit
+        self._stages = _stages_machine(self)
+        #: The id of the other side; what it is expected to be until it is known.
+        self.harbor = expected
+        #: Decodes what comes after the handshake.
+        self.reader = FrameReader()
+
+    def open(self) -> bytes:
+        """The connection is up; return what to write at once."""
+        return self._stages.open()
+
+    def greet(self, data: bytes) -> Linked | None:
+        """Take what was read before the link was up; None if it is not up yet.
+
+        :raises ProtocolError: the other side may not link, or is not who it should
+            be; the connection is to be closed.
+        """
+        if not data:
+            return None
+        harbor = data[0]
+        if self.expected is not None and harbor != self.expected:
+            raise ProtocolError(
+                f"harbor {self.expected} was dialed, and {harbor} answered"
+            )
+        reason = self._admit(harbor)
+        if reason is not None:
+            raise ProtocolError(reason)
+        return Linked(harbor, self._stages.agree(harbor), data[1:])
+
+    def ended(self) -> bool:
+        """The connection is gone; True, once, if it was linked until now."""
+        return self._stages.end()
+
+
+_stages_machine = _make_stages()

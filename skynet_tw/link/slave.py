@@ -1,0 +1,250 @@
+# -*- test-case-name: tests.link.test_slave -*-
+"""A slave's side of its control connection, and what outlives that connection.
+
+A slave greets with ``H`` and may ask nothing until the master answers ``W``
+(harbor-modern, sections 2 and 3).  What the master says before that is kept.  A real
+slave goes on without its master once it is lost; this one greets the next connection
+again, repeats its own names, and asks again for those that nobody told it yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder, pep614
+
+from ..errors import ProtocolError
+from ..handle import Handle
+from ..wire.master import (
+    Connect,
+    ControlReader,
+    Dead,
+    Hello,
+    Malformed,
+    Name,
+    Query,
+    Record,
+    Register,
+    Wait,
+    encode,
+)
+from .notice import Notice
+
+#: What a slave is told.
+Told = Wait | Connect | Name | Dead
+
+#: Packets that are kept until ``W`` comes; whoever says more is no master.
+MAX_EARLY = 65536
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be done after something happened to a slave."""
+
+    #: Bytes to write to the master.
+    write: bytes = b""
+    #: What the master said, in order; nothing comes before the `Wait`.
+    told: list[Told] = field(default_factory=list)
+    #: What should be logged.
+    notices: list[Notice] = field(default_factory=list)
+    #: Why the connection has to be closed, None if it does not.
+    error: ProtocolError | None = None
+
+
+class _Stages(Protocol):
+    """What happens to the control connection."""
+
+    def connected(self) -> None:
+        """It is up."""
+
+    def take(self, record: Record) -> None:
+        """A packet came."""
+
+    def accepted(self, answer: Wait) -> None:
+        """The packet was the answer to ``H``."""
+
+    def ask(self, question: Register | Query) -> None:
+        """There is something to tell the master."""
+
+    def lost(self) -> None:
+        """It is gone."""
+
+
+def _make_stages() -> Callable[[Slave], _Stages]:
+    builder = TypeMachineBuilder(_Stages, Slave)
+
+    def nothing_yet(stages: _Stages, slave: Slave) -> list[Record]:
+        return []
+
+    offline = builder.state("offline")
+    greeting = builder.state("greeting", nothing_yet)
+    joined = builder.state("joined")
+
+    # All that is asked before the master has accepted us is asked on acceptance.
+    offline.upon(_Stages.ask).loop().returns(None)
+    offline.upon(_Stages.take).loop().returns(None)
+    offline.upon(_Stages.lost).loop().returns(None)
+    greeting.upon(_Stages.ask, nodata=True).loop().returns(None)
+    greeting.upon(_Stages.lost, nodata=True).to(offline).returns(None)
+    joined.upon(_Stages.lost).to(offline).returns(None)
+
+    @pep614(offline.upon(_Stages.connected).to(greeting))
+    def greet(stages: _Stages, slave: Slave) -> None:
+        slave._write(Hello(slave.harbor, slave.address))
+
+    @pep614(greeting.upon(_Stages.take).loop())
+    def keep(
+        stages: _Stages, slave: Slave, early: list[Record], record: Record
+    ) -> None:
+        if isinstance(record, Wait):
+            stages.accepted(record)
+        elif isinstance(record, Connect | Name | Dead) and len(early) < MAX_EARLY:
+            early.append(record)
+        else:
+            slave._break(f"the answer to H is {record!r:.60}")
+
+    @pep614(greeting.upon(_Stages.accepted).to(joined))
+    def join(stages: _Stages, slave: Slave, early: list[Record], answer: Wait) -> None:
+        slave._told(answer)
+        slave._repeat()
+        for record in early:
+            slave._heard(record)
+
+    @pep614(joined.upon(_Stages.take).loop())
+    def listen(stages: _Stages, slave: Slave, record: Record) -> None:
+        slave._heard(record)
+
+    @pep614(joined.upon(_Stages.ask).loop())
+    def ask(stages: _Stages, slave: Slave, question: Register | Query) -> None:
+        slave._write(question)
+
+    return builder.build()
+
+
+class Slave:
+    """What one harbor tells the master, and hears from it.
+
+    :param harbor: the id to join with.
+    :param address: where others dial us, ``host:port``; may be set until `connected`.
+    """
+
+    def __init__(self, harbor: int, address: str) -> None:
+        self.harbor = harbor
+        self.address = address
+        self._stages = _stages_machine(self)
+        self._reader = ControlReader()
+        self._effects = Effects()
+        #: Names that we registered, and did not lose to somebody else.
+        self.names: dict[str, int] = {}
+        #: Those of them which the master confirmed on this connection.
+        self.confirmed: set[str] = set()
+        #: Names that were asked for and are not known yet, in the order of asking.
+        self.queries: dict[str, None] = {}
+
+    def connected(self) -> Effects:
+        """A connection to the master is up."""
+        self._reader = ControlReader()
+        self.confirmed.clear()
+        self._stages.connected()
+        return self._take_effects()
+
+    def feed(self, data: bytes) -> Effects:
+        """Take what was read from the master."""
+        for record in self._reader.feed(data):
+            self._stages.take(record)
+        if self._reader.error is not None:
+            self._break(str(self._reader.error))
+        return self._take_effects()
+
+    def lost(self) -> None:
+        """The connection to the master is gone."""
+        self._stages.lost()
+
+    def register(self, name: str, handle: int) -> Effects:
+        """Own a name, on this connection and on all that follow."""
+        packet = Register(name, handle)
+        encode(packet)  # Whatever does not fit a packet must not be kept.
+        self.names[name] = handle
+        self.confirmed.discard(name)
+        self._stages.ask(packet)
+        return self._take_effects()
+
+    def query(self, name: str) -> Effects:
+        """Ask for a name, on this connection and on those that follow until known."""
+        packet = Query(name)
+        encode(packet)
+        self.queries[name] = None
+        self._stages.ask(packet)
+        return self._take_effects()
+
+    @property
+    def half_open(self) -> int | None:
+        """A number that grows as an incomplete packet does; None if there is none."""
+        rest = self._reader.rest
+        return rest.changes if rest.kept else None
+
+    def _take_effects(self) -> Effects:
+        effects, self._effects = self._effects, Effects()
+        return effects
+
+    def _write(self, packet: Hello | Register | Query) -> None:
+        self._effects.write += encode(packet)
+
+    def _told(self, record: Told) -> None:
+        self._effects.told.append(record)
+
+    def _break(self, reason: str) -> None:
+        if self._effects.error is None:
+            self._effects.error = ProtocolError(reason)
+
+    def _repeat(self) -> None:
+        for name, handle in self.names.items():
+            self._write(Register(name, handle))
+        for name in self.queries:
+            self._write(Query(name))
+
+    def _heard(self, record: Record) -> None:
+        if isinstance(record, Name):
+            self.queries.pop(record.name, None)
+            if self._contradicts(record):
+                return
+        if isinstance(record, Connect | Name | Dead):
+            self._told(record)
+        else:
+            # A real master passes on what any stranger told it; that is not its fault.
+            reason = record.reason if isinstance(record, Malformed) else repr(record)
+            notice = Notice(
+                "ignored a packet of the master: {reason}", {"reason": reason}
+            )
+            self._effects.notices.append(notice)
+
+    def _contradicts(self, record: Name) -> bool:
+        """Whether an announcement is about a name that is ours beyond doubt.
+
+        The first registration wins in the table of every master, but a real one
+        announces each later one as well.  So the first word about our name on a
+        connection decides: our handle confirms it, a foreign one means that we lost.
+        """
+        name, handle = record.name, record.handle
+        own = self.names.get(name)
+        if own is None:
+            return False
+        if handle == own:
+            self.confirmed.add(name)
+        elif Handle(handle).harbor != self.harbor:
+            if name in self.confirmed:
+                notice = Notice(
+                    "name {name!r} belongs to {own}; ignored that the master gives"
+                    " it to {other}",
+                    {"name": name, "own": Handle(own), "other": Handle(handle)},
+                    warn=True,
+                )
+                self._effects.notices.append(notice)
+                return True
+            del self.names[name]
+        return False
+
+
+_stages_machine = _make_stages()

@@ -1,0 +1,1 @@
+"""Actors and what they live in: delivery within a node, calls, names, fates."""

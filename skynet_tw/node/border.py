@@ -1,0 +1,619 @@
+# -*- test-case-name: tests.node.test_border -*-
+"""Where messages leave the node and come in: the node's side of its remote layer.
+
+Outgoing, a message is written when its harbor's link is up and nothing waits before
+it; else it waits in an `Outbox`, first for the owner of its name, then for the link,
+and keeps its place through both.  Incoming, it waits at the gate until the node is
+past the boot's stage ``peers``, and then in its actor's mailbox.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from .. import seri
+from ..errors import (
+    LinkLost,
+    NoSuchName,
+    NotReady,
+    PeerDown,
+    QueueFull,
+    RemoteError,
+    SkynetError,
+    TooLarge,
+    UnpackError,
+)
+from ..handle import MAX_INDEX, Handle
+from ..interfaces import Frame, ILink, IRemote, IRemoteReceiver
+from ..message import MAX_SESSION, PACKED_TYPES, PType
+from .calls import Reply
+from .outbox import Letter, Outbox
+
+if TYPE_CHECKING:
+    from .context import Context, Message
+    from .node import Node
+
+_RESPONSE = int(PType.RESPONSE)
+_ERROR = int(PType.ERROR)
+
+#: Bytes that are collected before they are written in the middle of a turn.
+FLUSH_SIZE = 65536
+
+#: Seconds between two looks for expired messages in the outboxes.
+SWEEP_INTERVAL = 1.0
+
+
+@implementer(IRemoteReceiver)
+class Border:
+    """What crosses from a node to its remote layer, and back.
+
+    :param remote: the remote layer, None in a node without one.
+    """
+
+    _log = Logger()
+
+    def __init__(self, node: Node, remote: IRemote | None) -> None:
+        self._node = node
+        self._remote = remote
+        self._limits = node.limits
+        self.pack = seri.pack_values if remote is None else remote.pack
+        self.max_payload = seri.PACK_SIZE if remote is None else remote.max_payload
+        #: Links which take a message now; nothing waits for their harbors.
+        self._links: dict[int, ILink] = {}
+        self._dirty: set[ILink] = set()
+        self._collected = 0
+        self._to_harbor: dict[int, Outbox] = {}
+        self._to_name: dict[str, Outbox] = {}
+        self._gone: dict[int, str] = {}
+        self._sweep: IDelayedCall | None = None
+        #: Messages for actors of this node that may not come in yet, by index.
+        self._early: dict[int, deque[Message]] = {}
+        self._early_size = 0
+        self._past_peers = remote is None
+        self._settled = remote is None
+        self._backlog = 0
+        self._reading = True
+        if remote is not None:
+            remote.attach(self)
+
+    # What waits
+
+    def waiting(self) -> int:
+        """How many messages wait here."""
+        boxes = [*self._to_harbor.values(), *self._to_name.values()]
+        return sum(map(len, boxes)) + sum(map(len, self._early.values()))
+
+    def waits(self) -> dict[str, int]:
+        """How many messages wait for what, in words."""
+        boxes = [*self._to_harbor.values(), *self._to_name.values()]
+        waits = {box.what: len(box) for box in boxes if box}
+        if self._early:
+            waits["the end of the boot"] = sum(map(len, self._early.values()))
+        return waits
+
+    def explain(self, reply: Reply) -> str:
+        """Say what a call waited for in vain."""
+        if reply.expiry is NoSuchName:
+            return f"nobody registered the name {reply.describe!r}"
+        if reply.expiry is PeerDown:
+            return f"no link to harbor {reply.target >> 24} for {reply.describe}"
+        if reply.expiry is NotReady:
+            return f"the node was not ready to call {reply.describe}"
+        return f"no answer from {reply.describe}"
+
+    # Outgoing messages
+
+    def encode(self, ptype: int, args: Sequence[Any]) -> bytes:
+        """The payload of a message of this type.
+
+        :raises PackError: a value cannot be packed.
+        :raises TooLarge: the wire does not carry so much.
+        """
+        if ptype in PACKED_TYPES:
+            payload = self.pack(args)
+        elif len(args) == 1 and isinstance(args[0], (bytes, bytearray, memoryview)):
+            payload = bytes(args[0])
+        else:
+            raise SkynetError(f"a message of type {ptype} is one bytes object")
+        if len(payload) > self.max_payload:
+            raise TooLarge(len(payload), self.max_payload)
+        return payload
+
+    def call(
+        self,
+        caller: Context,
+        dest: int | str,
+        ptype: int,
+        payload: bytes,
+        timeout: float | None,
+    ) -> Reply:
+        """Send a request to a handle of another harbor or to a name nobody here owns.
+
+        :raises QueueFull: too much waits already.
+        """
+        reply = Reply(caller, dest if isinstance(dest, str) else Handle(dest))
+        reply.raw = ptype not in PACKED_TYPES
+        calls = self._node.calls
+        session = calls.add(reply, timeout)
+        try:
+            if isinstance(dest, str):
+                reply.expiry = NoSuchName
+                self.send_to_name(dest, caller.handle, ptype, reply, payload)
+            else:
+                reply.target = dest
+                link = self._links.get(dest >> 24)
+                if link is not None:
+                    self._write(link, dest, caller.handle, ptype, session, payload)
+                else:
+                    self._queue(dest, caller.handle, ptype, reply, payload)
+        except SkynetError:
+            calls.forget(reply)
+            raise
+        return reply
+
+    def send(
+        self, dest: int, source: int, ptype: int, session: int, payload: bytes
+    ) -> None:
+        """Send a packed message to a handle of another harbor.
+
+        :raises TooLarge: the wire does not carry so much.
+        :raises QueueFull: too much waits already.
+        """
+        if len(payload) > self.max_payload:
+            raise TooLarge(len(payload), self.max_payload)
+        link = self._links.get(dest >> 24)
+        if link is not None:
+            self._write(link, dest, source, ptype, session, payload)
+        else:
+            self._queue(dest, source, ptype, session, payload)
+
+    def send_error(self, dest: int, source: int, session: int) -> None:
+        """Tell a caller in another node that its call failed."""
+        try:
+            self.send(dest, source, _ERROR, session, b"")
+        except QueueFull:
+            self._node.ledger.accepted += 1
+            self._node.ledger.drop("the queue is full", source, dest, _ERROR)
+
+    def send_to_name(
+        self, name: str, source: int, ptype: int, session: int | Reply, payload: bytes
+    ) -> None:
+        """Let a message wait for the owner of a name.
+
+        :raises QueueFull: too much waits already.
+        """
+        box = self._to_name.get(name)
+        if box is None:
+            what = f"the name {name!r}"
+            box = self._to_name[name] = Outbox(what, self._limits)
+            if self._remote is not None:
+                self._remote.query(name)
+        deadline = self._deadline(session)
+        box.put(Letter(source, 0, ptype, session, payload, deadline))
+        self._node.ledger.accepted += 1
+        self._sweep_later()
+
+    def flush(self) -> None:
+        """Write what the turn collected."""
+        if self._dirty:
+            self._collected = 0
+            dirty, self._dirty = self._dirty, set()
+            for link in dirty:
+                link.flush()
+
+    def _write(
+        self,
+        link: ILink,
+        dest: int,
+        source: int,
+        ptype: int,
+        session: int,
+        payload: bytes,
+    ) -> None:
+        node = self._node
+        link.send(dest, source, ptype, session, payload)
+        node.ledger.accepted += 1
+        node.ledger.delivered += 1
+        self._dirty.add(link)
+        self._collected += len(payload)
+        if not node.scheduler.running or self._collected > FLUSH_SIZE:
+            self.flush()
+
+    def _queue(
+        self, dest: int, source: int, ptype: int, session: int | Reply, payload: bytes
+    ) -> None:
+        harbor = dest >> 24
+        if self._remote is None:
+            raise PeerDown(f"this node has no harbor, {Handle(dest)} is out of reach")
+        if harbor in self._gone:
+            raise PeerDown(f"harbor {harbor} is gone: {self._gone[harbor]}")
+        if isinstance(session, Reply):
+            session.expiry = PeerDown if self._past_peers else NotReady
+            session.target = dest
+        letter = Letter(source, dest, ptype, session, payload, self._deadline(session))
+        self._outbox(harbor).put(letter)
+        self._node.ledger.accepted += 1
+        self._sweep_later()
+
+    def _outbox(self, harbor: int) -> Outbox:
+        box = self._to_harbor.get(harbor)
+        if box is None:
+            box = Outbox(f"the link to harbor {harbor}", self._limits)
+            self._to_harbor[harbor] = box
+        return box
+
+    def _deadline(self, session: int | Reply) -> float | None:
+        if isinstance(session, Reply):
+            return session.deadline
+        timeout = self._node.call_timeout
+        return self._node.clock.seconds() + timeout if timeout else None
+
+    # Messages in waiting
+
+    def _write_letter(self, link: ILink, letter: Letter) -> None:
+        session = letter.session
+        if isinstance(session, Reply):
+            if session.called:
+                self._node.ledger.expired += 1
+                return
+            session.expiry = type(session).expiry
+            number = session.session
+        else:
+            number = session
+        link.send(
+            letter.destination, letter.source, letter.ptype, number, letter.payload
+        )
+        self._node.ledger.delivered += 1
+
+    def _drain(self, harbor: int, link: ILink) -> bool:
+        """Write what waits for a link; False when the link is full before the end."""
+        box = self._to_harbor.get(harbor)
+        size = 0
+        self._draining = harbor
+        while box:
+            letter = box.take()
+            self._write_letter(link, letter)
+            size += len(letter.payload) + 16
+            if size > FLUSH_SIZE or not box:
+                size = 0
+                link.flush()
+                if self._draining != harbor:
+                    return False
+        self._to_harbor.pop(harbor, None)
+        return True
+
+    _draining = 0
+
+    def name_resolved(self, name: str, handle: int) -> None:
+        """Send on what waited for the owner of a name, in order."""
+        box = self._to_name.pop(name, None)
+        if box is None:
+            return
+        context = self._node.routes.get(handle)
+        for letter in box:
+            letter.destination = handle
+            if letter.dead:
+                self._node.ledger.expired += 1
+            elif context is not None:
+                self._hand_over(context, letter)
+            else:
+                self._send_on(letter)
+        self.flush()
+
+    def _hand_over(self, context: Context, letter: Letter) -> None:
+        """Deliver a message which waited for a name that an actor of ours took."""
+        ledger = self._node.ledger
+        session = letter.session
+        if isinstance(session, Reply):
+            session.expiry = type(session).expiry
+        body: tuple[Any, ...] = (letter.payload,)
+        if letter.ptype in PACKED_TYPES:
+            body = self._node.unpack(letter.payload)
+        try:
+            context.put((letter.ptype, letter.source, session, body))
+        except QueueFull as error:
+            if isinstance(session, Reply):
+                self._node.calls.forget(session)
+                session.fail(error)
+            ledger.refuse("the queue is full", letter.source, context.handle, 0)
+        else:
+            ledger.accepted -= 1  # put() counted it a second time
+
+    def _send_on(self, letter: Letter) -> None:
+        """Send a message which waited for a name to its owner in another harbor."""
+        ledger = self._node.ledger
+        session = letter.session
+        if isinstance(session, Reply):
+            session.target = letter.destination
+        harbor = letter.destination >> 24
+        link = self._links.get(harbor)
+        if link is not None:
+            self._write_letter(link, letter)
+            self._dirty.add(link)
+            return
+        try:
+            if harbor in self._gone or self._remote is None:
+                raise PeerDown(f"harbor {harbor} is gone: {self._gone.get(harbor)}")
+            if isinstance(session, Reply):
+                session.expiry = PeerDown if self._past_peers else NotReady
+            self._outbox(harbor).put(letter)
+        except SkynetError as error:
+            self._refuse_letter(letter, error, "harbor gone")
+
+    def _refuse_letter(self, letter: Letter, error: SkynetError, reason: str) -> None:
+        ledger = self._node.ledger
+        if isinstance(letter.session, Reply):
+            ledger.refused += 1
+            self._node.calls.forget(letter.session)
+            letter.session.fail(error)
+        else:
+            ledger.refuse(reason, letter.source, letter.destination, letter.ptype)
+
+    def _sweep_later(self) -> None:
+        if self._sweep is None:
+            clock = self._node.clock
+            self._sweep = clock.callLater(SWEEP_INTERVAL, self._expire)
+
+    def _expire(self) -> None:
+        """Take out what waited too long, and calls that nobody waits for any more."""
+        self._sweep = None
+        now = self._node.clock.seconds()
+        ledger = self._node.ledger
+        for boxes in (self._to_harbor, self._to_name):
+            for key, box in list(boxes.items()):  # type: ignore[attr-defined]
+                for letter in box.remove_where(
+                    lambda e: e.dead or (e.deadline is not None and e.deadline <= now)
+                ):
+                    if isinstance(letter.session, Reply):
+                        ledger.expired += 1  # its caller was told by the call's limit
+                    else:
+                        to = letter.destination or str(key)
+                        reason = f"waited too long for {box.what}"
+                        ledger.expire(reason, letter.source, to, letter.ptype)
+                if not box:
+                    del boxes[key]  # type: ignore[attr-defined]
+        if self._to_harbor or self._to_name:
+            self._sweep_later()
+
+    def caller_gone(self, context: Context) -> None:
+        """Drop the calls of an actor that ended, and tell those it waited for."""
+        for reply in self._node.calls:
+            if reply.caller is context:
+                self._node.calls.forget(reply)
+                reply.called = True
+                if reply.target in self._node.routes:
+                    self._node.routes[reply.target].drop_work_for(context.handle)
+                elif reply.target >> 24 in self._links:
+                    self.send_error(reply.target, context.handle, 0)
+
+    def stop(self) -> None:
+        """Let nothing wait any more."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        error = NotReady("the node stops")
+        for box in [*self._to_name.values(), *self._to_harbor.values()]:
+            for letter in box:
+                self._refuse_letter(letter, error, "the node stops")
+        self._to_name.clear()
+        self._to_harbor.clear()
+
+    # Incoming messages
+
+    def frames_received(self, harbor: int, frames: list[Frame]) -> None:
+        """Take the messages of one read to their actors, and let these run."""
+        node = self._node
+        routes = node.routes
+        prefix = node.harbor << 24
+        limit = self._limits.messages
+        schedule = node.scheduler.schedule
+        running = node.scheduler.running
+        node.scheduler.running = True  # schedule() need not wake anybody
+        taken = 0
+        for source, destination, session, payload in frames:
+            context = routes.get(destination & MAX_INDEX | prefix)
+            if (
+                context is not None
+                and not context.gated
+                and session <= MAX_SESSION
+                and self._past_peers
+                and len(context.mailbox) < limit
+            ):
+                # The way of nearly all messages.
+                context.mailbox.append((destination >> 24, source, session, payload))
+                taken += 1
+                if not context.scheduled:
+                    context.scheduled = True
+                    schedule(context)
+            else:
+                self._take_slowly(source, destination, session, payload, context)
+        node.scheduler.running = running
+        node.ledger.accepted += taken
+        self._backlog += taken
+        if self._backlog > self._limits.backlog and self._reading:
+            self._reading = False
+            assert self._remote is not None
+            self._remote.pause_reading()
+        node.scheduler.run()
+
+    def _take_slowly(
+        self,
+        source: int,
+        destination: int,
+        session: int,
+        payload: bytes,
+        context: Context | None,
+    ) -> None:
+        """Take a message that has to wait, or has to be refused."""
+        node = self._node
+        ledger = node.ledger
+        ptype, index = destination >> 24, destination & MAX_INDEX
+        if source >> 24 in (0, node.harbor) or session > MAX_SESSION:
+            # Nobody can be answered at such an address.
+            ledger.accepted += 1
+            what = "session" if session > MAX_SESSION else "source"
+            ledger.drop(f"a peer sent a bad {what}", source, destination, ptype)
+            if session > MAX_SESSION and source >> 24 not in (0, node.harbor):
+                handle = Handle(node.harbor << 24 | index)
+                self.send_error(source, handle, session)
+            return
+        if ptype in (_RESPONSE, _ERROR) and context is not None:
+            self._backlog += 1
+            context.put_answer((ptype, source, session, payload))
+            if context.gated:
+                self._backlog -= 1
+            return
+        ledger.accepted += 1
+        if not self._past_peers or (context is None and not self._settled):
+            message: Message = (ptype, source, session, payload)
+            size = self._early_size + len(payload)
+            if size <= self._limits.size and index:
+                self._early_size = size
+                self._early.setdefault(index, deque()).append(message)
+                return
+            self._refuse(source, index, ptype, session, "the queue is full")
+        elif context is None:
+            self._refuse(source, index, ptype, session, "no such actor")
+        elif len(context.mailbox) >= self._limits.messages or (
+            context.held_size + len(payload) > self._limits.size
+        ):
+            self._refuse(source, index, ptype, session, "the queue is full")
+        else:
+            context.held_size += len(payload)
+            context.mailbox.append((ptype, source, session, payload))
+
+    def _refuse(
+        self, source: int, index: int, ptype: int, session: int, reason: str
+    ) -> None:
+        """Answer with an error, as a real node does, even when nobody asked."""
+        node = self._node
+        handle = Handle(node.harbor << 24 | index)
+        node.ledger.refuse(reason, source, handle, ptype)
+        if ptype != _ERROR and (reason == "no such actor" or session):
+            self.send_error(source, handle, session)
+
+    def take_answer(
+        self, context: Context, ptype: int, source: int, session: int, payload: bytes
+    ) -> None:
+        """Resume the call that an answer from another node belongs to."""
+        calls = self._node.calls
+        reply = calls.get(session)
+        if reply is None or reply.caller is not context:
+            if ptype == _ERROR and session == 0:
+                # The source is dead (harbor-modern, section 6).
+                context.drop_work_for(source)
+                calls.fail_where(
+                    lambda r: r.target == source and r.caller is context,
+                    lambda r: RemoteError(f"{r.describe} is gone"),
+                )
+            else:
+                self._node.late += 1
+            return
+        calls.pop(session)
+        if ptype == _ERROR:
+            reply.fail(RemoteError(f"{reply.describe} answered with an error"))
+        elif reply.raw:
+            reply.succeed(payload)
+        else:
+            try:
+                values = self._node.unpack(payload)
+            except UnpackError as error:
+                reply.fail(error)
+            else:
+                reply.succeed(
+                    values[0] if len(values) == 1 else values if values else None
+                )
+
+    def handled(self, count: int) -> None:
+        """Know that so many incoming messages were handled."""
+        self._backlog -= count
+        if not self._reading and self._backlog < self._limits.backlog // 2:
+            self._reading = True
+            assert self._remote is not None
+            self._remote.resume_reading()
+
+    def released(self, mailbox: deque[Message]) -> None:
+        """Count what waited at an actor's gate as work for the processor."""
+        self._backlog += sum(1 for message in mailbox if type(message[3]) is bytes)
+
+    def adopt(self, context: Context) -> None:
+        """Give a new actor what came in for it before it was there."""
+        messages = self._early.pop(context.handle.index, None)
+        if messages is not None:
+            size = sum(len(message[3]) for message in messages)
+            self._early_size -= size
+            context.held_size += size
+            context.mailbox.extend(messages)
+
+    def open_gate(self) -> None:
+        """The node is past the stage ``peers``: let messages in to their actors."""
+        self._past_peers = True
+        for reply in self._node.calls:
+            if reply.expiry is NotReady:
+                reply.expiry = PeerDown
+        for index in list(self._early):
+            context = self._node.routes.get(self._node.harbor << 24 | index)
+            if context is not None:
+                self.adopt(context)
+                if not context.gated:
+                    context.open()
+
+    def settle(self) -> None:
+        """All actors of the boot are there: refuse what came in for others."""
+        self._settled = True
+        early, self._early = self._early, {}
+        self._early_size = 0
+        for index, messages in early.items():
+            for ptype, source, session, _payload in messages:
+                assert type(session) is int
+                self._refuse(source, index, ptype, session, "no such actor")
+
+    # Links and harbors
+
+    def link_ready(self, harbor: int, link: ILink) -> None:
+        """Send what waits, then straight on."""
+        self._gone.pop(harbor, None)
+        if self._drain(harbor, link):
+            self._links[harbor] = link
+
+    def link_busy(self, harbor: int) -> None:
+        """Let messages wait from now on."""
+        self._links.pop(harbor, None)
+        if self._draining == harbor:
+            self._draining = 0
+
+    def link_lost(self, harbor: int, reason: str) -> None:
+        """Fail the calls that were written to the link; those in waiting stay."""
+        link = self._links.pop(harbor, None)
+        self._dirty.discard(link)  # type: ignore[arg-type]
+        if self._draining == harbor:
+            self._draining = 0
+        written = Reply.expiry
+        self._node.calls.fail_where(
+            lambda r: r.target >> 24 == harbor and r.expiry is written,
+            lambda r: LinkLost(f"the link to {r.describe} broke: {reason}"),
+        )
+        self._node.scheduler.run()
+
+    def harbor_expected(self, harbor: int) -> None:
+        """Let messages wait for a harbor which is on its way."""
+        self._gone.pop(harbor, None)
+
+    def harbor_gone(self, harbor: int, reason: str) -> None:
+        """Refuse what waits for a harbor, and what is sent to it from now on."""
+        self._gone[harbor] = reason
+        box = self._to_harbor.pop(harbor, None)
+        error = PeerDown(f"harbor {harbor} is gone: {reason}")
+        for letter in box or ():
+            self._refuse_letter(letter, error, "harbor gone")
+        self._node.scheduler.run()
+
+    def name_known(self, name: str, handle: int) -> None:
+        """Take the master's word for a name."""
+        self._node.names.announced(name, handle)

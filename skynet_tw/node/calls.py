@@ -1,0 +1,182 @@
+# -*- test-case-name: tests.node.test_calls -*-
+"""Calls in flight: what a caller waits on, and the one table that owns the waits.
+
+A `Reply` is an ordinary Deferred for whoever wants one.  A handler that awaits it is
+resumed directly, without the Deferred's callbacks: that is most of what a call
+costs beyond its bytes.
+
+Answers to calls within the node carry the `Reply` itself.  Only calls that leave the
+node, and calls with a time limit, stand in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from ..errors import CallTimeout, SkynetError
+from ..message import MAX_SESSION
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .task import Task
+
+#: Time limits are checked at most this often, in seconds.
+SWEEP_INTERVAL = 0.01
+
+
+class Reply(Deferred[Any]):
+    """The answer to one call: ``None``, the value, or a tuple of several values."""
+
+    #: The task that awaits the answer and nothing else does, if there is one.
+    task: Task | None = None
+    #: The session in the table, 0 for a call that is not there.
+    session = 0
+    #: The callee's address, 0 while only a name is known.
+    target = 0
+    #: The time limit on the node's clock, None without one.
+    deadline: float | None = None
+    #: What the caller gets at the time limit; another class until the request leaves.
+    expiry: type[SkynetError] = CallTimeout
+    #: Whether the answer is raw bytes instead of packed values.
+    raw = False
+
+    def __init__(self, caller: Context, describe: object) -> None:
+        super().__init__(_cancelled)
+        self.caller = caller
+        #: Who was called, for error texts.
+        self.describe = describe
+
+    def __await__(self) -> Generator[Deferred[Any], Any, Any]:
+        if self.called or self.paused:
+            return (yield from super().__await__())
+        # Whoever drives the coroutine, a Task or Twisted, sends the answer in.
+        return (yield self)
+
+    def succeed(self, value: Any) -> None:
+        """Resume who waits with *value*; nothing happens if it was answered before."""
+        if self.called:
+            return
+        task = self.task
+        if task is None:
+            self.callback(value)
+        else:
+            self.called = True
+            self.result = value
+            self.task = None
+            task.advance(task.coroutine.send, value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise *error* where the answer is awaited, unless it was answered before."""
+        if self.called:
+            return
+        task = self.task
+        if task is not None:
+            # Failures are rare: they take the Deferred's own way.
+            self.task = None
+            self.addBoth(task.resume)
+        self.errback(Failure(error))
+
+
+def _cancelled(reply: Deferred[Any]) -> None:
+    assert isinstance(reply, Reply)
+    reply.caller.node.calls.forget(reply)
+
+
+class Calls:
+    """The table session -> reply of one node, and its time limits.
+
+    :param clock: gives the time and one delayed call for all limits.
+    :param on_late: told the number of sessions that were answered too late.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._waiting: dict[int, Reply] = {}
+        self._last_session = 0
+        self._sweep: IDelayedCall | None = None
+        self._sweep_at = 0.0
+        #: Turned into the time limit's error text: what a queued call waits for.
+        self.explain: Callable[[Reply], str] = lambda reply: "no answer"
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Reply]:
+        return iter(list(self._waiting.values()))
+
+    def add(self, reply: Reply, timeout: float | None) -> int:
+        """Enter a call and return its session, 1..0x7fffffff, unique in this node.
+
+        :param timeout: seconds from now, None for no limit.
+        """
+        waiting = self._waiting
+        session = self._last_session + 1
+        while session in waiting or session > MAX_SESSION:
+            session = 1 if session > MAX_SESSION else session + 1
+        self._last_session = session
+        waiting[session] = reply
+        reply.session = session
+        if timeout is not None:
+            reply.deadline = deadline = self._clock.seconds() + timeout
+            if self._sweep is None or deadline < self._sweep_at:
+                self._schedule(deadline)
+        return session
+
+    def get(self, session: int) -> Reply | None:
+        """The call that waits for this session."""
+        return self._waiting.get(session)
+
+    def pop(self, session: int) -> Reply | None:
+        """Take the call that waits for this session out of the table."""
+        return self._waiting.pop(session, None)
+
+    def forget(self, reply: Reply) -> None:
+        """Take a call out of the table; its answer, if one comes, is late."""
+        if reply.session:
+            self._waiting.pop(reply.session, None)
+
+    def fail_where(
+        self, chosen: Callable[[Reply], bool], error: Callable[[Reply], SkynetError]
+    ) -> int:
+        """Fail all calls that are *chosen*, in the order made; return how many."""
+        failing = [reply for reply in self._waiting.values() if chosen(reply)]
+        for reply in failing:
+            self.forget(reply)
+            reply.fail(error(reply))
+        return len(failing)
+
+    def stop(self) -> None:
+        """Cancel the sweep; calls that still wait are cancelled."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for reply in self:
+            reply.addErrback(lambda failure: failure.trap(CancelledError))
+            reply.cancel()
+
+    def _schedule(self, deadline: float) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        delay = max(deadline - self._clock.seconds(), 0.0)
+        self._sweep_at = deadline
+        self._sweep = self._clock.callLater(delay, self._expire)
+
+    def _expire(self) -> None:
+        """Fail the calls whose time is over; one look at the table serves them all."""
+        self._sweep = None
+        now = self._clock.seconds()
+        deadlines = [r.deadline for r in self._waiting.values() if r.deadline]
+        later = [deadline for deadline in deadlines if deadline > now]
+        if later:
+            # Calls made one after the other do not cost a look at the table each.
+            self._schedule(max(min(later), now + SWEEP_INTERVAL))
+        if len(later) < len(deadlines):
+            self.fail_where(
+                lambda r: r.deadline is not None and r.deadline <= now,
+                lambda r: r.expiry(f"{self.explain(r)} within the time limit"),
+            )

@@ -1,0 +1,106 @@
+# -*- test-case-name: tests.node.test_ledger -*-
+"""What became of each message: the books of a node.
+
+``accepted == delivered + refused + expired + dropped + waiting`` holds at all times;
+what waits is counted where it waits, so that the equation is a check.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from ..handle import Handle
+from ..message import PType
+
+#: How many dead letters are kept to be looked at.
+KEPT_LETTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A one-way message or an answer that could not be delivered."""
+
+    #: Why, in words.
+    reason: str
+    #: Who sent it.
+    source: Handle
+    #: Where it was sent to: a handle or a name.
+    destination: Handle | str
+    #: Its type.
+    ptype: int
+
+
+class Ledger:
+    """Counts the fates of messages, and logs those that are lost."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        #: Messages taken: from actors of this node, and from other nodes.
+        self.accepted = 0
+        #: Handed to an actor, or written to a link.
+        self.delivered = 0
+        #: Not taken in the end, and the sender was told.
+        self.refused = 0
+        #: Waited in vain until its time limit.
+        self.expired = 0
+        #: Lost for a reason which was counted and logged.
+        self.dropped = 0
+        #: How often each reason dropped a message.
+        self.reasons: Counter[str] = Counter()
+        #: The newest dead letters, oldest first.
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT_LETTERS)
+
+    def balance(self, waiting: int) -> int:
+        """Messages that are unaccounted for; 0 is the only honest result."""
+        fates = self.delivered + self.refused + self.expired + self.dropped
+        return self.accepted - fates - waiting
+
+    def drop(
+        self, reason: str, source: int, destination: int | str, ptype: int
+    ) -> None:
+        """Count and keep a message that is lost."""
+        self.dropped += 1
+        self._record(reason, source, destination, ptype)
+
+    def expire(
+        self, reason: str, source: int, destination: int | str, ptype: int
+    ) -> None:
+        """Count and keep a message whose time is over."""
+        self.expired += 1
+        self._record(reason, source, destination, ptype)
+
+    def refuse(
+        self, reason: str, source: int, destination: int | str, ptype: int
+    ) -> None:
+        """Count and keep a one-way message that was refused after it was taken."""
+        self.refused += 1
+        self._record(reason, source, destination, ptype)
+
+    def _record(
+        self, reason: str, source: int, destination: int | str, ptype: int
+    ) -> None:
+        to = destination if isinstance(destination, str) else Handle(destination)
+        letter = DeadLetter(reason, Handle(source), to, ptype)
+        self.dead_letters.append(letter)
+        self.reasons[reason] = times = self.reasons[reason] + 1
+        # The first tells what is wrong; powers of ten tell how bad it is.
+        if str(times).strip("0") == "1":
+            self._log.warn(
+                "dead letter: {reason} ({times} so far): {kind} from {source} to {to}",
+                reason=reason,
+                times=times,
+                kind=_name(ptype),
+                source=letter.source,
+                to=to,
+            )
+
+
+def _name(ptype: int) -> str:
+    try:
+        return PType(ptype).name
+    except ValueError:
+        return f"type {ptype}"

@@ -1,0 +1,148 @@
+# -*- test-case-name: tests.test_tap -*-
+"""``twistd skynet``: where a node is put together.
+
+The composition root, and the only place that takes Twisted's reactor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.logger import Logger
+
+from . import addresses
+from .boot import Boot, Start
+from .errors import BadAddress, BootFailed
+from .net.harbor import HarborRemote
+from .net.master import MasterPort
+from .node.node import Node
+from .node.system import DataCenter, UniqueServices
+from .options import Config, Options, load_start
+from .service import NodeService
+
+__all__ = ["Options", "build", "makeService"]
+
+_log = Logger()
+
+
+def makeService(options: Options) -> IService:
+    """Put the node together that *options* describe; Twisted runs it."""
+    from twisted.internet import reactor
+
+    _show_boot_failures_in_one_line()
+    config = options.config
+    if config.path is not None:
+        sys.path.insert(0, os.path.abspath(config.path))
+    try:
+        starts = [load_start(text) for text in config.start]
+        service = build(config, starts, reactor, _stop_with_failure(reactor))
+    except (BadAddress, ValueError) as error:
+        raise BootFailed(str(error)) from error
+    service.node.on_shutdown = reactor.stop  # type: ignore[attr-defined]
+    reactor.callWhenRunning(_stop_on_signals, reactor)  # type: ignore[attr-defined]
+    return service
+
+
+def build(
+    config: Config,
+    starts: list[Start],
+    reactor: Any,
+    on_failure: Callable[[BootFailed], None],
+) -> NodeService:
+    """Put a node together.
+
+    :param reactor: opens its sockets and is its clock.
+    :param on_failure: told when the boot fails after the ports were bound.
+    :raises BadAddress: an endpoint string is malformed.
+    """
+    remote: HarborRemote | None = None
+    master: MasterPort | None = None
+    if config.harbor:
+        remote = HarborRemote(
+            harbor=config.harbor,
+            address=config.address,
+            listen=addresses.server(reactor, config.listen or config.address),
+            master=addresses.client(reactor, config.master),
+            dial=lambda address: addresses.client(reactor, address),
+            clock=reactor,
+        )
+    if config.standalone is not None:
+        master = MasterPort(
+            addresses.server(reactor, config.standalone), config.standalone, reactor
+        )
+        system = [Start(UniqueServices), Start(DataCenter)]
+        starts = [*system, *starts]
+    node = Node(reactor, remote, call_timeout=config.call_timeout)
+    boot = Boot(
+        node,
+        remote,
+        reactor,
+        starts,
+        () if master is None else (master.bind,),
+        config.boot_timeout,
+    )
+    closers = () if master is None else (master.close,)
+    return NodeService(node, boot, remote, on_failure, closers)
+
+
+def _show_boot_failures_in_one_line() -> None:
+    """Let Python end with one line, not a traceback, when a boot fails at once."""
+    show = sys.excepthook
+
+    def one_line(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, BootFailed):
+            sys.stderr.write(f"skynet: {error}\n")
+        else:
+            show(kind, error, trace)
+
+    sys.excepthook = one_line
+
+
+def _stop_with_failure(reactor: Any) -> Callable[[BootFailed], None]:
+    """What to do when the boot fails while the reactor runs."""
+
+    def stop(error: BootFailed) -> None:
+        _log.critical("{error}", error=error)
+        # twistd ends with 0 whenever its reactor returns. This runs after it has
+        # removed its pid file and written its last line.
+        atexit.register(_exit, 1)
+        reactor.stop()
+
+    return stop
+
+
+def _exit(status: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _stop_on_signals(reactor: Any) -> None:
+    """Stop in order at SIGTERM and SIGINT, and end with 0.
+
+    Twisted's own handlers stop in order as well, but then kill the process by the
+    same signal, so that its exit status would be that of a crash.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        reactor.callFromThread(_stop, reactor, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _stop(reactor: Any, number: int) -> None:
+    _log.info("{name}: the node stops", name=signal.Signals(number).name)
+    if reactor.running:
+        reactor.stop()
+
+

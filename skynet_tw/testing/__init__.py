@@ -1,0 +1,1 @@
+"""What tests of actors use: a network in memory that a clock drives."""

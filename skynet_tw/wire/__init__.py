@@ -1,0 +1,1 @@
+"""Bytes to records and back; no state but a buffer, and no Twisted."""

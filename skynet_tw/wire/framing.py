@@ -1,0 +1,46 @@
+# -*- test-case-name: tests.wire.test_framing -*-
+"""Packets behind a big-endian length of one or two bytes.
+
+One byte: the control packets of the harbor protocol.  Two bytes: gate and cluster.
+"""
+
+from __future__ import annotations
+
+from .buffer import Remainder
+
+
+class PacketReader:
+    """Cuts a stream of bytes into the packets that it consists of.
+
+    :param width: how many bytes the length in front of a packet has.
+    """
+
+    __slots__ = ("_width", "rest")
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        #: The packet that has begun and is not complete.
+        self.rest = Remainder()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take one read, and return the packets that it completes, without lengths."""
+        if self.rest.kept:
+            joined = self.rest.join(data)
+            if joined is None:
+                return []
+            data = joined
+        width = self._width
+        packets: list[bytes] = []
+        start, end = 0, len(data)
+        needed = width
+        while start + width <= end:
+            body = start + width
+            stop = body + int.from_bytes(data[start:body], "big")
+            if stop > end:
+                needed = stop - start
+                break
+            packets.append(data[body:stop])
+            start = stop
+        if start < end:
+            self.rest.keep(data[start:], needed)
+        return packets

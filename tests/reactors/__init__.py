@@ -1,0 +1,1 @@
+"""The reactor matrix: the same suite on every reactor of the platform."""

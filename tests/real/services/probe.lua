@@ -1,0 +1,277 @@
+-- A service that does, on request, whatever a Skynet service can do.
+--
+-- Start:  probe [NAME ...]     registers the names, then logs "probe ready"
+-- Driven: "lua" messages ("COMMAND", ...). A call is answered with the values
+--         that the command returns; a one-way message is not answered.
+--         "text" messages are answered with the same text.
+
+local skynet = require "skynet"
+pcall(require, "skynet.manager")    -- the tree of 2013 has these in skynet
+
+local names = { ... }
+local command = {}
+local blocked = {}      -- one coroutine for each HANG
+local fates = {}        -- dest -> "linked", "gone"
+local texts = 0
+local counts, sources
+
+local function reset()
+    counts = { count = 0, in_order = true, last = 0 }
+    sources = {}
+end
+
+local function bump(stat, i)
+    stat.count = stat.count + 1
+    if i ~= stat.last + 1 then
+        stat.in_order = false
+    end
+    stat.last = i
+end
+
+---- values
+
+function command.ECHO(...)
+    return ...
+end
+
+function command.SLEEP(cs, ...)
+    skynet.sleep(cs)
+    return ...
+end
+
+-- n bytes of a pattern, so that a lost or doubled byte shows.
+function command.BLOB(n)
+    local unit = "0123456789abcdef"
+    return unit:rep(math.floor(n / #unit) + 1):sub(1, n)
+end
+
+function command.LEN(s)
+    return #s
+end
+
+function command.ERROR(text)
+    error(text or "probe was told to fail")
+end
+
+-- Never answers; UNHANG lets all that hang answer.
+function command.HANG()
+    local co = coroutine.running()
+    blocked[co] = true
+    while blocked[co] do
+        skynet.sleep(1000000)
+    end
+    return "released"
+end
+
+function command.UNHANG()
+    local n = 0
+    for co in pairs(blocked) do
+        blocked[co] = nil
+        skynet.wakeup(co)
+        n = n + 1
+    end
+    return n
+end
+
+---- numbered messages
+
+-- COUNT i [padding]: numbered from 1 by each sender.
+function command.COUNT(i, _, source)
+    bump(counts, i)
+    local stat = sources[source]
+    if not stat then
+        stat = { count = 0, in_order = true, last = 0 }
+        sources[source] = stat
+    end
+    bump(stat, i)
+    if i ~= counts.last then
+        counts.last = i
+    end
+end
+
+-- RESULT [source] -> count, in_order, last. Without a source the count is of all
+-- senders, and in_order says whether each of them was in order.
+function command.RESULT(source)
+    if source then
+        local stat = sources[source] or { count = 0, in_order = true, last = 0 }
+        return stat.count, stat.in_order, stat.last
+    end
+    local in_order = true
+    for _, stat in pairs(sources) do
+        in_order = in_order and stat.in_order
+    end
+    return counts.count, in_order, counts.last
+end
+
+command.RESET = reset
+
+-- FLOOD dest n [size]: n one-way messages ("COUNT", i [, size bytes]).
+function command.FLOOD(dest, n, size)
+    local padding = size and command.BLOB(size)
+    for i = 1, n do
+        if padding then
+            skynet.send(dest, "lua", "COUNT", i, padding)
+        else
+            skynet.send(dest, "lua", "COUNT", i)
+        end
+    end
+    return n
+end
+
+---- messages to others
+
+-- CALL dest ... -> true, results... | false, error
+function command.CALL(dest, ...)
+    return pcall(skynet.call, dest, "lua", ...)
+end
+
+-- The same with another message type: CALLAS "debug" dest "PING"
+function command.CALLAS(ptype, dest, ...)
+    return pcall(skynet.call, dest, ptype, ...)
+end
+
+-- CALLIN cs dest ...: as CALL, or "timeout" when no answer came in time.
+function command.CALLIN(cs, dest, ...)
+    local co = coroutine.running()
+    local args = table.pack(...)
+    local result
+    skynet.fork(function()
+        result = table.pack(
+            pcall(skynet.call, dest, "lua", table.unpack(args, 1, args.n)))
+        skynet.wakeup(co)
+    end)
+    skynet.sleep(cs)
+    if not result then
+        return "timeout"
+    end
+    return table.unpack(result, 1, result.n)
+end
+
+function command.SEND(dest, ...)
+    skynet.send(dest, "lua", ...)
+    return true
+end
+
+function command.SENDAS(ptype, dest, ...)
+    skynet.send(dest, ptype, ...)
+    return true
+end
+
+-- WATCH dest, then FATE dest -> "linked", and "gone" once the service or its
+-- node answers the link with an error.
+function command.WATCH(dest)
+    fates[dest] = "linked"
+    skynet.fork(function()
+        pcall(skynet.call, dest, "debug", "LINK")
+        fates[dest] = "gone"
+    end)
+    return true
+end
+
+function command.FATE(dest)
+    return fates[dest]
+end
+
+---- names, harbors, cluster
+
+function command.REGISTER(name)
+    skynet.register(name)
+    return skynet.self()
+end
+
+-- QUERY name -> handle. Waits until the name exists.
+function command.QUERY(name)
+    return require("skynet.harbor").queryname(name)
+end
+
+-- HARBOR "link" id, HARBOR "connect" id, HARBOR "linkmaster": return when
+-- Skynet's own functions of these names do.
+function command.HARBOR(method, ...)
+    require("skynet.harbor")[method](...)
+    return true
+end
+
+-- CLUSTER method ... -> true, results... | false, error; any function of
+-- skynet.cluster: reload {name = "host:port"}, open, call, send, register, query
+function command.CLUSTER(method, ...)
+    return pcall(require("skynet.cluster")[method], ...)
+end
+
+---- life
+
+function command.SELF()
+    return skynet.self()
+end
+
+-- KB of this service's Lua, and the text messages it got.
+function command.STAT()
+    return collectgarbage "count", texts
+end
+
+-- NEWSERVICE [service arg ...] -> handle
+function command.NEWSERVICE(service, ...)
+    return skynet.newservice(service or "probe", ...)
+end
+
+function command.KILL(handle)
+    skynet.kill(handle)
+    return true
+end
+
+-- No answer: it is Skynet that tells the caller.
+function command.EXIT()
+    skynet.exit()
+end
+
+-- Ends the whole process.
+function command.ABORT()
+    skynet.abort()
+end
+
+function command.LOG(...)
+    skynet.error(...)
+    return true
+end
+
+reset()
+
+local function dispatch(session, source, cmd, ...)
+    local f = command[cmd]
+    if not f then
+        error("probe knows no " .. tostring(cmd))
+    end
+    if cmd == "COUNT" then
+        local i, padding = ...
+        f(i, padding, source)
+        if session ~= 0 then
+            skynet.ret(skynet.pack())
+        end
+    elseif session == 0 then
+        f(...)
+    else
+        skynet.ret(skynet.pack(f(...)))
+    end
+end
+
+-- Current Skynet leaves "text" to the service; the tree of 2013 has it already.
+pcall(skynet.register_protocol, {
+    name = "text",
+    id = 0,
+    pack = function(s) return s end,
+    unpack = skynet.tostring,
+})
+
+skynet.start(function()
+    skynet.dispatch("lua", dispatch)
+    skynet.dispatch("text", function(session, _, text)
+        texts = texts + 1
+        if session ~= 0 then
+            skynet.ret(text)
+        end
+    end)
+    for _, name in ipairs(names) do
+        skynet.register(name)
+    end
+    skynet.error(string.format(
+        "probe ready :%08x %s", skynet.self(), table.concat(names, " ")))
+end)
