@@ -71,7 +71,10 @@ def check_global_name(name: str, limit: int = NAME_LIMIT) -> str:
     :raises BadAddress: the name is empty, too long, a number, or begins like a
         local name or a handle.
     """
-    size = len(name.encode("utf-8", "surrogateescape"))
+    try:
+        size = len(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise BadAddress(f"global name {name!r} cannot be written as bytes") from None
     if not name:
         raise BadAddress("a global name may not be empty")
     if size > limit:

@@ -88,6 +88,15 @@ class IRemote(Interface):
         It is asked again whenever the master comes back, until it is known.
         """
 
+    def pause_reading() -> None:
+        """Read no link until `resume_reading`: the node has enough to do.
+
+        What the other harbors send then waits with them.
+        """
+
+    def resume_reading() -> None:
+        """Read all links again."""
+
     def leave() -> Deferred[None]:
         """Close every connection and port, and fire when all are closed."""
 

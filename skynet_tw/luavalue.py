@@ -59,45 +59,68 @@ def distinct_key(key: Any) -> Any:
             raise ValueError("NaN cannot be a key")
         # As in Lua, which has no key 1.0 beside 1.
         return int(key) if key.is_integer() and -(2**63) <= key < 2**63 else key
-    if isinstance(key, str | int | LightUserdata):
+    if isinstance(key, (str, int, LightUserdata)):
         return key
-    if isinstance(key, bytes | memoryview):
+    if isinstance(key, (bytes, memoryview)):
         return bytes(key).decode("utf-8", "surrogateescape")
     if key is None:
         raise ValueError("None cannot be a key")
     return OddKey(key)
 
 
-def table_of(entries: dict[Any, Any]) -> dict[Any, Any] | list[Any]:
-    """Return the natural form of a table whose keys are all distinct.
+def natural_table(items: list[Any], array: int, gaps: bool) -> Any:
+    """Make a list or a dict of a table as it is on the wire.
 
-    That is a list if the keys are 1..n; and bool keys are plain ones, unless a number
-    that equals them is a key as well.
+    :param items: *array* elements, then keys and values in turn.
+    :param gaps: there may be None among them, for entries that do not exist.
     """
-    size = len(entries)
-    if 1 in entries and all(map(entries.__contains__, range(1, size + 1))):
-        return [entries[i] for i in range(1, size + 1)]
+    if array and len(items) == array and not gaps:
+        return items
+    table: dict[Any, Any] = {}
+    for i in range(array):
+        if items[i] is not None:
+            table[i + 1] = items[i]
+    plain = not array
+    for i in range(array, len(items), 2):
+        key = items[i]
+        value = items[i + 1]
+        if type(key) is not str:
+            key = distinct_key(key)
+            plain = False
+        if value is not None:
+            table[key] = value
+        else:
+            table.pop(key, None)
+    if plain:
+        return table
+    numbers = range(1, len(table) + 1)
+    if table and all(map(table.__contains__, numbers)):
+        return [table[i] for i in numbers]
     for flag in (True, False):
         odd = OddKey(flag)
-        if odd in entries and flag not in entries:
-            entries[flag] = entries.pop(odd)
-    return entries
+        if odd in table and flag not in table:
+            table[flag] = table.pop(odd)
+    return table
 
 
-def split_table(table: dict[Any, Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
-    """Split a table as Lua keeps it: the values of the keys 1..n, the other pairs.
+def split_table(table: dict[Any, Any]) -> tuple[int, list[Any]]:
+    """Arrange a dict as it is on the wire, the other way of `natural_table`.
 
+    :returns: how many keys there are from 1 on; their values, then the other keys and
+        values in turn.
     :raises ValueError: Lua has no such key, or two of them are one there.
     """
     entries: dict[Any, Any] = {}
     for key, value in table.items():
         if value is not None:
-            distinct = distinct_key(key)
-            if distinct in entries:
-                raise ValueError(f"two keys are {distinct!r} in Lua")
-            entries[distinct] = value
-    array: list[Any] = []
-    while len(array) + 1 in entries:
-        array.append(entries.pop(len(array) + 1))
-    pairs: list[Any] = []
-    ...
+            key = distinct_key(key)
+            if key in entries:
+                raise ValueError("two of its keys are one in Lua")
+            entries[key] = value
+    items: list[Any] = []
+    while len(items) + 1 in entries:
+        items.append(entries.pop(len(items) + 1))
+    array = len(items)
+    for key, value in entries.items():
+        items += (key.value if isinstance(key, OddKey) else key, value)
+    return array, items

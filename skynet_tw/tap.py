@@ -15,13 +15,15 @@ from types import TracebackType
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
 from . import addresses
 from .boot import Boot, Start
 from .errors import BadAddress, BootFailed
 from .net.harbor import HarborRemote
-from .net.master import MasterPort
+from .net.master import MasterFactory
+from .net.port import MasterPort
 from .node.node import Node
 from .node.system import DataCenter, UniqueServices
 from .options import Config, Options, load_start
@@ -62,23 +64,30 @@ def build(
     :param on_failure: told when the boot fails after the ports were bound.
     :raises BadAddress: an endpoint string is malformed.
     """
-    remote: HarborRemote | None = None
+    def dial(address: str) -> IStreamClientEndpoint:
+        return addresses.client(reactor, address)
+
     master: MasterPort | None = None
-    if config.harbor:
-        remote = HarborRemote(
-            harbor=config.harbor,
-            address=config.address,
-            listen=addresses.server(reactor, config.listen or config.address),
-            master=addresses.client(reactor, config.master),
-            dial=lambda address: addresses.client(reactor, address),
-            clock=reactor,
-        )
     if config.standalone is not None:
         master = MasterPort(
-            addresses.server(reactor, config.standalone), config.standalone, reactor
+            MasterFactory(reactor),
+            addresses.server(reactor, config.standalone),
+            config.standalone,
+            dial,
         )
-        system = [Start(UniqueServices), Start(DataCenter)]
-        starts = [*system, *starts]
+        starts = [Start(UniqueServices), Start(DataCenter), *starts]
+    remote: HarborRemote | None = None
+    if config.harbor:
+        own = master is not None and config.master == config.standalone
+        remote = HarborRemote(
+            config.harbor,
+            config.address,
+            addresses.server(reactor, config.listen or config.address),
+            master if own else dial(config.master),
+            dial,
+            reactor,
+            master_address=config.master,
+        )
     node = Node(reactor, remote, call_timeout=config.call_timeout)
     boot = Boot(
         node,

@@ -195,12 +195,9 @@ class Master:
             entry[0].lost(reason)
         return self._take_effects()
 
-    def harbor_of(self, connection: Hashable) -> int | None:
-        """The id under which a connection joined, None for a stranger."""
-        for slave in self.slaves.values():
-            if slave.connection == connection:
-                return slave.harbor
-        return None
+    def joined(self, connection: Hashable) -> bool:
+        """Whether a connection is that of a slave."""
+        return any(s.connection is connection for s in self.slaves.values())
 
     def half_open(self, connection: Hashable) -> int | None:
         """A number that grows as an incomplete packet does; None if there is none."""

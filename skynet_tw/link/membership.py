@@ -9,7 +9,6 @@ outlive it, so a harbor is gone only when it has neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -60,8 +59,8 @@ class Harbor:
     address: str | None = None
     #: Whether it is linked now.
     linked: bool = False
-    #: Whether it is dialed, which goes on in the background while it is linked.
-    dialing: bool = False
+    #: Which address is dialed, again and again, also after a link that it led to.
+    dialing: str | None = None
     #: Whether our own first byte is on its way to it, and its answer is not here.
     greeting: bool = False
     #: Whether the master said that it is dead, and nothing else since.
@@ -98,21 +97,19 @@ class Membership:
         """The master took us in (again), and *count* older nodes will link."""
         self.awaited = count
         self._newer.clear()
-        self._arrived = set(self.linked()) | self._arrived
+        self._arrived = set(self.linked())
 
     def connect(self, id: int, address: str) -> list[Action]:
         """The master told us of a newer node."""
         if id == self._own:
             return []
-        harbor = self._harbor(id)
         self._newer.add(id)
-        was_at, harbor.address = harbor.address, address
+        harbor = self._harbor(id)
+        harbor.address = address
         harbor.dead = False
-        actions: list[Action] = [Expected(id)]
-        if not harbor.linked and not (harbor.dialing and was_at == address):
-            harbor.dialing = True
-            actions.append(Dial(id, address))
-        return actions
+        if harbor.linked:
+            return []
+        return [Expected(id), *self._dial(id, harbor)]
 
     def dead(self, id: int) -> list[Action]:
         """The master lost a node's control connection."""
@@ -127,21 +124,23 @@ class Membership:
             self.awaited -= 1
         return self._give_up(id, "the master lost it before it was linked")
 
+    def duplicate(self, id: int) -> str | None:
+        """Why a harbor that we dialed is not linked, None if it is."""
+        if self._harbor(id).linked:
+            return f"harbor {id} is linked already"
+        return None
+
     def objection(self, id: int) -> str | None:
         """Why somebody who dialed us as *id* is not let in, None if he is."""
         if id == 0:
             return "0 is no harbor id"
         if id == self._own:
             return f"{id} is our own harbor id"
-        harbor = self.harbors.get(id)
-        if harbor is None:
-            return None
-        if harbor.linked:
-            return f"harbor {id} is linked already"
+        harbor = self._harbor(id)
         if harbor.greeting and self._own < id:
-            # Both dial each other.  Both know which of the two links will do.
+            # Both dial each other: the link of the smaller id is the one to be.
             return f"our own link to harbor {id} is on its way"
-        return None
+        return self.duplicate(id)
 
     def dialed(self, id: int, greeting: bool) -> None:
         """A connection that we dialed greets its harbor, or does so no longer."""
@@ -156,8 +155,8 @@ class Membership:
         harbor.linked = True
         harbor.greeting = False
         self._arrived.add(id)
-        if harbor.dialing and not dialed:
-            harbor.dialing = False
+        if harbor.dialing is not None and not dialed:
+            harbor.dialing = None
             return [StopDialing(id)]
         return []
 
@@ -167,16 +166,13 @@ class Membership:
         harbor.linked = False
         if harbor.dead:
             return self._give_up(id, reason)
-        if harbor.address is not None and not harbor.dialing:
-            harbor.dialing = True
-            return [Dial(id, harbor.address)]
-        return []
+        return self._dial(id, harbor)
 
-    def unlinked(self) -> Iterable[tuple[int, str]]:
-        """The harbors that are dialed and not linked, each with its address."""
-        for id, harbor in sorted(self.harbors.items()):
-            if harbor.dialing and not harbor.linked and harbor.address is not None:
-                yield id, harbor.address
+    def _dial(self, id: int, harbor: Harbor) -> list[Action]:
+        if harbor.address is None or harbor.dialing == harbor.address:
+            return []
+        harbor.dialing = harbor.address
+        return [Dial(id, harbor.address)]
 
     def _harbor(self, id: int) -> Harbor:
         return self.harbors.setdefault(id, Harbor())
@@ -184,8 +180,8 @@ class Membership:
     def _give_up(self, id: int, reason: str) -> list[Action]:
         harbor = self._harbor(id)
         actions: list[Action] = []
-        if harbor.dialing:
-            harbor.dialing = False
+        if harbor.dialing is not None:
+            harbor.dialing = None
             actions.append(StopDialing(id))
         actions.append(Gone(id, reason))
         return actions

@@ -22,6 +22,7 @@ from ..errors import (
     LinkLost,
     NoSuchName,
     NotReady,
+    PackError,
     PeerDown,
     QueueFull,
     RemoteError,
@@ -74,7 +75,9 @@ class Border:
         self._sweep: IDelayedCall | None = None
         #: Messages for actors of this node that may not come in yet, by index.
         self._early: dict[int, deque[Message]] = {}
+        self._early_count = 0
         self._early_size = 0
+        self._stopped = False
         self._past_peers = remote is None
         self._settled = remote is None
         self._backlog = 0
@@ -120,7 +123,7 @@ class Border:
         elif len(args) == 1 and isinstance(args[0], (bytes, bytearray, memoryview)):
             payload = bytes(args[0])
         else:
-            raise SkynetError(f"a message of type {ptype} is one bytes object")
+            raise PackError("message", f"type {ptype} carries one bytes object")
         if len(payload) > self.max_payload:
             raise TooLarge(len(payload), self.max_payload)
         return payload
@@ -128,32 +131,52 @@ class Border:
     def call(
         self,
         caller: Context,
-        dest: int | str,
+        dest: int,
+        describe: int | str,
         ptype: int,
         payload: bytes,
         timeout: float | None,
     ) -> Reply:
-        """Send a request to a handle of another harbor or to a name nobody here owns.
+        """Send a request to a handle of another harbor.
+
+        :param describe: what the caller calls it.
+        :raises QueueFull: too much waits already.
+        """
+        reply = Reply(caller, describe)
+        reply.target = dest
+        if ptype not in PACKED_TYPES:
+            reply.raw = True
+        session = self._node.calls.add(reply, timeout)
+        link = self._links.get(dest >> 24)
+        if link is not None:
+            self._write(link, dest, caller.handle, ptype, session, payload)
+            return reply
+        try:
+            self._queue(dest, caller.handle, ptype, reply, payload)
+        except SkynetError:
+            self._node.calls.forget(reply)
+            raise
+        return reply
+
+    def call_name(
+        self,
+        caller: Context,
+        name: str,
+        ptype: int,
+        payload: bytes,
+        timeout: float | None,
+    ) -> Reply:
+        """Send a request to whoever will own a name that nobody owns yet.
 
         :raises QueueFull: too much waits already.
         """
-        reply = Reply(caller, dest if isinstance(dest, str) else Handle(dest))
+        reply = Reply(caller, name)
         reply.raw = ptype not in PACKED_TYPES
-        calls = self._node.calls
-        session = calls.add(reply, timeout)
+        self._node.calls.add(reply, timeout)
         try:
-            if isinstance(dest, str):
-                reply.expiry = NoSuchName
-                self.send_to_name(dest, caller.handle, ptype, reply, payload)
-            else:
-                reply.target = dest
-                link = self._links.get(dest >> 24)
-                if link is not None:
-                    self._write(link, dest, caller.handle, ptype, session, payload)
-                else:
-                    self._queue(dest, caller.handle, ptype, reply, payload)
+            self.send_to_name(name, caller.handle, ptype, reply, payload)
         except SkynetError:
-            calls.forget(reply)
+            self._node.calls.forget(reply)
             raise
         return reply
 
@@ -177,9 +200,9 @@ class Border:
         """Tell a caller in another node that its call failed."""
         try:
             self.send(dest, source, _ERROR, session, b"")
-        except QueueFull:
-            self._node.ledger.accepted += 1
-            self._node.ledger.drop("the queue is full", source, dest, _ERROR)
+        except SkynetError as error:
+            self._node.ledger.queued += 1
+            self._node.ledger.drop(str(error), source, dest, _ERROR)
 
     def send_to_name(
         self, name: str, source: int, ptype: int, session: int | Reply, payload: bytes
@@ -188,6 +211,10 @@ class Border:
 
         :raises QueueFull: too much waits already.
         """
+        if self._stopped:
+            raise NotReady("the node stops")
+        if isinstance(session, Reply):
+            session.expiry = NoSuchName
         box = self._to_name.get(name)
         if box is None:
             what = f"the name {name!r}"
@@ -196,7 +223,7 @@ class Border:
                 self._remote.query(name)
         deadline = self._deadline(session)
         box.put(Letter(source, 0, ptype, session, payload, deadline))
-        self._node.ledger.accepted += 1
+        self._node.ledger.queued += 1
         self._sweep_later()
 
     def flush(self) -> None:
@@ -218,8 +245,7 @@ class Border:
     ) -> None:
         node = self._node
         link.send(dest, source, ptype, session, payload)
-        node.ledger.accepted += 1
-        node.ledger.delivered += 1
+        node.ledger.straight += 1
         self._dirty.add(link)
         self._collected += len(payload)
         if not node.scheduler.running or self._collected > FLUSH_SIZE:
@@ -229,8 +255,12 @@ class Border:
         self, dest: int, source: int, ptype: int, session: int | Reply, payload: bytes
     ) -> None:
         harbor = dest >> 24
+        if self._stopped:
+            raise NotReady("the node stops")
         if self._remote is None:
             raise PeerDown(f"this node has no harbor, {Handle(dest)} is out of reach")
+        if harbor in (0, self._node.harbor):
+            raise PeerDown(f"no link leads to {Handle(dest)}")
         if harbor in self._gone:
             raise PeerDown(f"harbor {harbor} is gone: {self._gone[harbor]}")
         if isinstance(session, Reply):
@@ -238,7 +268,7 @@ class Border:
             session.target = dest
         letter = Letter(source, dest, ptype, session, payload, self._deadline(session))
         self._outbox(harbor).put(letter)
-        self._node.ledger.accepted += 1
+        self._node.ledger.queued += 1
         self._sweep_later()
 
     def _outbox(self, harbor: int) -> Outbox:
@@ -269,7 +299,7 @@ class Border:
         link.send(
             letter.destination, letter.source, letter.ptype, number, letter.payload
         )
-        self._node.ledger.delivered += 1
+        self._node.ledger.handled += 1
 
     def _drain(self, harbor: int, link: ILink) -> bool:
         """Write what waits for a link; False when the link is full before the end."""
@@ -296,55 +326,50 @@ class Border:
         if box is None:
             return
         context = self._node.routes.get(handle)
+        refused: list[tuple[Letter, SkynetError]] = []
         for letter in box:
             letter.destination = handle
-            if letter.dead:
-                self._node.ledger.expired += 1
-            elif context is not None:
-                self._hand_over(context, letter)
-            else:
-                self._send_on(letter)
+            if isinstance(letter.session, Reply):
+                letter.session.target = handle
+            try:
+                if letter.dead:
+                    self._node.ledger.expired += 1
+                elif context is not None:
+                    self._hand_over(context, letter)
+                else:
+                    self._send_on(letter)
+            except SkynetError as error:
+                refused.append((letter, error))
         self.flush()
+        # Whom this wakes may send to the name again: behind those in waiting.
+        for letter, error in refused:
+            self._refuse_letter(letter, error, "the owner of its name is out of reach")
 
     def _hand_over(self, context: Context, letter: Letter) -> None:
         """Deliver a message which waited for a name that an actor of ours took."""
-        ledger = self._node.ledger
         session = letter.session
         if isinstance(session, Reply):
             session.expiry = type(session).expiry
         body: tuple[Any, ...] = (letter.payload,)
         if letter.ptype in PACKED_TYPES:
             body = self._node.unpack(letter.payload)
-        try:
-            context.put((letter.ptype, letter.source, session, body))
-        except QueueFull as error:
-            if isinstance(session, Reply):
-                self._node.calls.forget(session)
-                session.fail(error)
-            ledger.refuse("the queue is full", letter.source, context.handle, 0)
-        else:
-            ledger.accepted -= 1  # put() counted it a second time
+        context.put((letter.ptype, letter.source, session, body))
+        self._node.ledger.queued -= 1  # put() counted it a second time
 
     def _send_on(self, letter: Letter) -> None:
         """Send a message which waited for a name to its owner in another harbor."""
-        ledger = self._node.ledger
         session = letter.session
-        if isinstance(session, Reply):
-            session.target = letter.destination
         harbor = letter.destination >> 24
         link = self._links.get(harbor)
         if link is not None:
             self._write_letter(link, letter)
             self._dirty.add(link)
             return
-        try:
-            if harbor in self._gone or self._remote is None:
-                raise PeerDown(f"harbor {harbor} is gone: {self._gone.get(harbor)}")
-            if isinstance(session, Reply):
-                session.expiry = PeerDown if self._past_peers else NotReady
-            self._outbox(harbor).put(letter)
-        except SkynetError as error:
-            self._refuse_letter(letter, error, "harbor gone")
+        if harbor in self._gone or harbor == self._node.harbor:
+            raise PeerDown(f"harbor {harbor} is gone: {self._gone.get(harbor)}")
+        if isinstance(session, Reply):
+            session.expiry = PeerDown if self._past_peers else NotReady
+        self._outbox(harbor).put(letter)
 
     def _refuse_letter(self, letter: Letter, error: SkynetError, reason: str) -> None:
         ledger = self._node.ledger
@@ -363,46 +388,61 @@ class Border:
     def _expire(self) -> None:
         """Take out what waited too long, and calls that nobody waits for any more."""
         self._sweep = None
-        now = self._node.clock.seconds()
-        ledger = self._node.ledger
-        for boxes in (self._to_harbor, self._to_name):
-            for key, box in list(boxes.items()):  # type: ignore[attr-defined]
-                for letter in box.remove_where(
-                    lambda e: e.dead or (e.deadline is not None and e.deadline <= now)
-                ):
-                    if isinstance(letter.session, Reply):
-                        ledger.expired += 1  # its caller was told by the call's limit
-                    else:
-                        to = letter.destination or str(key)
-                        reason = f"waited too long for {box.what}"
-                        ledger.expire(reason, letter.source, to, letter.ptype)
-                if not box:
-                    del boxes[key]  # type: ignore[attr-defined]
+        for harbor, box in list(self._to_harbor.items()):
+            self._expire_in(box, "")
+            if not box:
+                del self._to_harbor[harbor]
+        for name, box in list(self._to_name.items()):
+            self._expire_in(box, name)
+            if not box:
+                del self._to_name[name]
         if self._to_harbor or self._to_name:
             self._sweep_later()
 
-    def caller_gone(self, context: Context) -> None:
-        """Drop the calls of an actor that ended, and tell those it waited for."""
-        for reply in self._node.calls:
-            if reply.caller is context:
-                self._node.calls.forget(reply)
-                reply.called = True
-                if reply.target in self._node.routes:
-                    self._node.routes[reply.target].drop_work_for(context.handle)
-                elif reply.target >> 24 in self._links:
-                    self.send_error(reply.target, context.handle, 0)
+    def _expire_in(self, box: Outbox, name: str) -> None:
+        now = self._node.clock.seconds()
+        ledger = self._node.ledger
+
+        def over(letter: Letter) -> bool:
+            return letter.dead or (
+                letter.deadline is not None and letter.deadline <= now
+            )
+
+        for letter in box.remove_where(over):
+            if isinstance(letter.session, Reply):
+                ledger.expired += 1  # its caller was told by the call's limit
+            else:
+                reason = f"waited too long for {box.what}"
+                to = letter.destination or name
+                ledger.expire(reason, letter.source, to, letter.ptype)
+
+    def caller_gone(self, context: Context) -> list[Reply]:
+        """Tell those whom an actor that ended has called, and return its calls."""
+        replies = [reply for reply in self._node.calls if reply.caller is context]
+        written = Reply.expiry
+        for target in dict.fromkeys(r.target for r in replies if r.expiry is written):
+            callee = self._node.routes.get(target)
+            if callee is not None:
+                callee.drop_work_for(context.handle)
+            elif target >> 24 != self._node.harbor:
+                self.send_error(target, context.handle, 0)
+        return replies
 
     def stop(self) -> None:
         """Let nothing wait any more."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        error = NotReady("the node stops")
-        for box in [*self._to_name.values(), *self._to_harbor.values()]:
-            for letter in box:
-                self._refuse_letter(letter, error, "the node stops")
+        self.flush()
+        self._stopped = True
+        self._links.clear()
+        boxes = [*self._to_name.values(), *self._to_harbor.values()]
         self._to_name.clear()
         self._to_harbor.clear()
+        for box in boxes:
+            for letter in box:
+                error = NotReady("the node stops")
+                self._refuse_letter(letter, error, "the node stops")
 
     # Incoming messages
 
@@ -416,26 +456,30 @@ class Border:
         running = node.scheduler.running
         node.scheduler.running = True  # schedule() need not wake anybody
         taken = 0
-        for source, destination, session, payload in frames:
-            context = routes.get(destination & MAX_INDEX | prefix)
-            if (
-                context is not None
-                and not context.gated
-                and session <= MAX_SESSION
-                and self._past_peers
-                and len(context.mailbox) < limit
-            ):
-                # The way of nearly all messages.
-                context.mailbox.append((destination >> 24, source, session, payload))
-                taken += 1
-                if not context.scheduled:
-                    context.scheduled = True
-                    schedule(context)
-            else:
-                self._take_slowly(source, destination, session, payload, context)
-        node.scheduler.running = running
-        node.ledger.accepted += taken
-        self._backlog += taken
+        try:
+            for source, destination, session, payload in frames:
+                context = routes.get(destination & MAX_INDEX | prefix)
+                if (
+                    context is not None
+                    and not context.gated
+                    and session <= MAX_SESSION
+                    and self._past_peers
+                    and len(context.mailbox) < limit
+                ):
+                    # The way of nearly all messages.
+                    context.mailbox.append(
+                        (destination >> 24, source, session, payload)
+                    )
+                    taken += 1
+                    if not context.scheduled:
+                        context.scheduled = True
+                        schedule(context)
+                else:
+                    self._take_slowly(source, destination, session, payload, context)
+        finally:
+            node.scheduler.running = running
+            node.ledger.queued += taken
+            self._backlog += taken
         if self._backlog > self._limits.backlog and self._reading:
             self._reading = False
             assert self._remote is not None
@@ -454,27 +498,22 @@ class Border:
         node = self._node
         ledger = node.ledger
         ptype, index = destination >> 24, destination & MAX_INDEX
-        if source >> 24 in (0, node.harbor) or session > MAX_SESSION:
-            # Nobody can be answered at such an address.
-            ledger.accepted += 1
-            what = "session" if session > MAX_SESSION else "source"
-            ledger.drop(f"a peer sent a bad {what}", source, destination, ptype)
-            if session > MAX_SESSION and source >> 24 not in (0, node.harbor):
-                handle = Handle(node.harbor << 24 | index)
-                self.send_error(source, handle, session)
+        if session > MAX_SESSION:
+            ledger.queued += 1
+            self._refuse(source, index, ptype, session, "a peer sent a bad session")
             return
         if ptype in (_RESPONSE, _ERROR) and context is not None:
-            self._backlog += 1
+            if not context.gated:
+                self._backlog += 1
             context.put_answer((ptype, source, session, payload))
-            if context.gated:
-                self._backlog -= 1
             return
-        ledger.accepted += 1
-        if not self._past_peers or (context is None and not self._settled):
+        ledger.queued += 1
+        if index and (not self._past_peers or (context is None and not self._settled)):
             message: Message = (ptype, source, session, payload)
             size = self._early_size + len(payload)
-            if size <= self._limits.size and index:
+            if size <= self._limits.size and self._early_count < self._limits.messages:
                 self._early_size = size
+                self._early_count += 1
                 self._early.setdefault(index, deque()).append(message)
                 return
             self._refuse(source, index, ptype, session, "the queue is full")
@@ -544,12 +583,22 @@ class Border:
 
     def adopt(self, context: Context) -> None:
         """Give a new actor what came in for it before it was there."""
+        if not self._past_peers:
+            return
         messages = self._early.pop(context.handle.index, None)
-        if messages is not None:
-            size = sum(len(message[3]) for message in messages)
-            self._early_size -= size
+        if messages is None:
+            return
+        size = sum(len(message[3]) for message in messages)
+        self._early_size -= size
+        self._early_count -= len(messages)
+        context.mailbox.extend(messages)
+        if context.gated:
             context.held_size += size
-            context.mailbox.extend(messages)
+            return
+        self._backlog += len(messages)
+        if not context.scheduled:
+            context.scheduled = True
+            self._node.scheduler.schedule(context)
 
     def open_gate(self) -> None:
         """The node is past the stage ``peers``: let messages in to their actors."""
@@ -561,14 +610,12 @@ class Border:
             context = self._node.routes.get(self._node.harbor << 24 | index)
             if context is not None:
                 self.adopt(context)
-                if not context.gated:
-                    context.open()
 
     def settle(self) -> None:
         """All actors of the boot are there: refuse what came in for others."""
         self._settled = True
         early, self._early = self._early, {}
-        self._early_size = 0
+        self._early_count = self._early_size = 0
         for index, messages in early.items():
             for ptype, source, session, _payload in messages:
                 assert type(session) is int
@@ -591,7 +638,8 @@ class Border:
     def link_lost(self, harbor: int, reason: str) -> None:
         """Fail the calls that were written to the link; those in waiting stay."""
         link = self._links.pop(harbor, None)
-        self._dirty.discard(link)  # type: ignore[arg-type]
+        if link is not None:
+            self._dirty.discard(link)
         if self._draining == harbor:
             self._draining = 0
         written = Reply.expiry
@@ -609,8 +657,8 @@ class Border:
         """Refuse what waits for a harbor, and what is sent to it from now on."""
         self._gone[harbor] = reason
         box = self._to_harbor.pop(harbor, None)
-        error = PeerDown(f"harbor {harbor} is gone: {reason}")
         for letter in box or ():
+            error = PeerDown(f"harbor {harbor} is gone: {reason}")
             self._refuse_letter(letter, error, "harbor gone")
         self._node.scheduler.run()
 

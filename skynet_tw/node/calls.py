@@ -69,22 +69,39 @@ class Reply(Deferred[Any]):
             self.result = value
             self.task = None
             task.advance(task.coroutine.send, value)
+            if self.callbacks:
+                # Others came to wait after the task.
+                self.addBoth(_same)
 
     def fail(self, error: BaseException) -> None:
         """Raise *error* where the answer is awaited, unless it was answered before."""
         if self.called:
             return
-        task = self.task
+        task, self.task = self.task, None
+        if task is None or self.callbacks:
+            self.errback(Failure(error))
+        else:
+            self.called = True
+            self.result = None
         if task is not None:
-            # Failures are rare: they take the Deferred's own way.
-            self.task = None
-            self.addBoth(task.resume)
-        self.errback(Failure(error))
+            task.throw(error)
+
+    def abandon(self) -> None:
+        """The caller is gone: cancel, and let nobody miss the error."""
+        if not self.called:
+            self.addErrback(lambda failure: failure.trap(CancelledError))
+            self.cancel()
+
+
+def _same(result: object) -> object:
+    return result
 
 
 def _cancelled(reply: Deferred[Any]) -> None:
     assert isinstance(reply, Reply)
     reply.caller.node.calls.forget(reply)
+    if reply.task is not None:
+        reply.fail(CancelledError())
 
 
 class Calls:
@@ -100,6 +117,7 @@ class Calls:
         self._last_session = 0
         self._sweep: IDelayedCall | None = None
         self._sweep_at = 0.0
+        self._stopped = False
         #: Turned into the time limit's error text: what a queued call waits for.
         self.explain: Callable[[Reply], str] = lambda reply: "no answer"
 
@@ -155,11 +173,13 @@ class Calls:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self._stopped = True
         for reply in self:
-            reply.addErrback(lambda failure: failure.trap(CancelledError))
-            reply.cancel()
+            reply.abandon()
 
     def _schedule(self, deadline: float) -> None:
+        if self._stopped:
+            return
         if self._sweep is not None:
             self._sweep.cancel()
         delay = max(deadline - self._clock.seconds(), 0.0)

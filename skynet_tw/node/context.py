@@ -26,7 +26,7 @@ from ..errors import (
     UnpackError,
 )
 from ..handle import Handle
-from ..message import PACKED_TYPES, PType
+from ..message import LOCAL_TYPES, PACKED_TYPES, PType
 from . import debug
 from .calls import Reply
 from .task import Task
@@ -115,7 +115,7 @@ class Context:
         if len(mailbox) >= self.node.limits.messages:
             raise QueueFull(f"{len(mailbox)} messages wait for {self!r} already")
         mailbox.append(message)
-        self.node.ledger.accepted += 1
+        self.node.ledger.queued += 1
         if not self.scheduled:
             self.scheduled = True
             self.node.scheduler.schedule(self)
@@ -123,27 +123,28 @@ class Context:
     def put_answer(self, message: Message) -> None:
         """Take an answer to a call of this actor; a shut gate lets it through."""
         if self.gated:
-            self.node.ledger.accepted += 1
+            self.node.ledger.queued += 1
             self.node.scheduler.enter(self._answered_early, message)
         elif self.alive:
             self.mailbox.append(message)
-            self.node.ledger.accepted += 1
+            self.node.ledger.queued += 1
             if not self.scheduled:
                 self.scheduled = True
                 self.node.scheduler.schedule(self)
+        elif isinstance(message[2], Reply):
+            message[2].abandon()
 
     def _answered_early(self, message: Message) -> None:
-        self.node.ledger.delivered += 1
+        self.node.ledger.handled += 1
         self._take_answer(*message)
 
     def open(self) -> None:
         """Deliver from now on; what waited goes first, in order."""
         self.gated = False
-        if self.held_size:
-            self.node.border.released(self.mailbox)
-            self.held_size = 0
+        self.held_size = 0
         self.scheduled = bool(self.mailbox)
         if self.scheduled:
+            self.node.border.released(self.mailbox)
             self.node.scheduler.schedule(self)
 
     # Handling messages
@@ -203,10 +204,13 @@ class Context:
                         except UnpackError as error:
                             self._unreadable(ptype, source, session, error)
                             continue
+                    elif ptype in LOCAL_TYPES:
+                        self.refuse(source, session, f"type {ptype} is for one node")
+                        continue
                     else:
                         body = (body,)
                 self._dispatch(ptype, source, session, body)
-        node.ledger.delivered += handled
+        node.ledger.handled += handled
         if packed:
             node.border.handled(packed)
 
@@ -220,8 +224,12 @@ class Context:
         if handler is None and ptype == PType.DEBUG:
             debug.answer(self, source, session, body)
             return
+        if handler is None and ptype == PType.TRACE:
+            return
         if handler is None:
-            kind = f"command {body[0]!r}" if ptype == _LUA and body else f"type {ptype}"
+            kind = f"type {ptype}"
+            if ptype == _LUA and body:
+                kind = f"command {repr(body[0])[:80]}"
             self._log.warn(
                 "{actor} does not know {kind} from {source}",
                 actor=self,
@@ -264,15 +272,20 @@ class Context:
 
     def fork(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine beside the handlers; its errors are logged."""
+        if not self.alive:
+            coroutine.close()
+            return
         task = Task(self, coroutine, _LUA, int(self.handle), 0, "fork")
         self.tasks.add(task)
+        source, session = self.source, self.session
         self.node.scheduler.enter(task.step)
+        self.source, self.session = source, session
 
     # Answers
 
     def answer(self, source: int, session: int | Reply, result: Any) -> None:
         """Send a handler's result to who called."""
-        if type(session) is int:
+        if not isinstance(session, Reply):
             if result is REDIRECTED:
                 return
             values = result if type(result) is tuple else (
@@ -284,6 +297,9 @@ class Context:
             except (PackError, TooLarge) as error:
                 self.log_failure(error, None, source, result)
                 border.send_error(source, self.handle, session)
+            except SkynetError as error:
+                self.node.ledger.queued += 1
+                self.node.ledger.drop(str(error), self.handle, source, _RESPONSE)
         elif result is not REDIRECTED:
             if type(result) is tuple and len(result) < 2:
                 result = result[0] if result else None
@@ -376,6 +392,7 @@ class Context:
         if not self.alive:
             return
         self.alive = False
+        counted = not self.gated  # in the border's backlog
         self.gated = False
         self.scheduled = True
         self.node.forget(self)
@@ -383,30 +400,49 @@ class Context:
         self.mailbox.clear()
         scheduler = self.node.scheduler
         if scheduler.running:
-            scheduler.afterwards.append(lambda: self._close(unhandled, reason))
+            scheduler.afterwards.append(
+                lambda: self._close(unhandled, counted, reason)
+            )
         else:
-            scheduler.enter(self._close, unhandled, reason)
+            scheduler.enter(self._close, unhandled, counted, reason)
 
-    def _close(self, unhandled: list[Message], reason: str) -> None:
+    def _close(self, unhandled: list[Message], counted: bool, reason: str) -> None:
         node = self.node
         why = f"{self!r} is gone: {reason}"
         for ptype, source, session, _body in unhandled:
             if ptype in (_RESPONSE, _ERROR):
                 node.ledger.drop("the caller is gone", source, self.handle, ptype)
+                if isinstance(session, Reply):
+                    session.abandon()
             elif session:
                 node.ledger.refused += 1
                 self.refuse(source, session, why)
             else:
                 node.ledger.refuse("the actor is gone", source, self.handle, ptype)
-        for task in list(self.tasks):
+        if counted:
+            packed = sum(1 for message in unhandled if type(message[3]) is bytes)
+            node.border.handled(packed)
+        replies = node.border.caller_gone(self)
+        tasks = list(self.tasks)
+        self.tasks.clear()
+        # What one of them frees while it ends must not wake another.
+        awaited = [task.detach() for task in tasks]
+        for task in tasks:
             self.refuse(task.source, task.session, why)
             task.close()
-        self.tasks.clear()
+        for wait in awaited:
+            if isinstance(wait, Reply):
+                wait.abandon()
+            elif wait is not None:
+                wait.cancel()
+        for reply in replies:
+            reply.abandon()
         for source, session in self.linked:
             self.refuse(source, session, why)
-        node.border.caller_gone(self)
-        for watcher in self.watchers:
-            watcher.callback(why)
+        watchers, self.watchers = self.watchers, []
+        for watcher in watchers:
+            if not watcher.called:
+                watcher.callback(why)
         try:
             self.actor.stopped()
         except Exception as error:

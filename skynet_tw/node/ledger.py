@@ -39,10 +39,13 @@ class Ledger:
     _log = Logger()
 
     def __init__(self) -> None:
-        #: Messages taken: from actors of this node, and from other nodes.
-        self.accepted = 0
-        #: Handed to an actor, or written to a link.
-        self.delivered = 0
+        #: Messages that were put into a queue: a mailbox, or to wait for a way out.
+        self.queued = 0
+        #: Of those, the ones that were handed to an actor or written to a link.
+        self.handled = 0
+        #: Messages that were written to a link at once; one number for two facts, as
+        #: most remote messages go this way.
+        self.straight = 0
         #: Not taken in the end, and the sender was told.
         self.refused = 0
         #: Waited in vain until its time limit.
@@ -53,6 +56,16 @@ class Ledger:
         self.reasons: Counter[str] = Counter()
         #: The newest dead letters, oldest first.
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT_LETTERS)
+
+    @property
+    def accepted(self) -> int:
+        """Messages taken: from actors of this node, and from other nodes."""
+        return self.queued + self.straight
+
+    @property
+    def delivered(self) -> int:
+        """Messages handed to an actor, or written to a link."""
+        return self.handled + self.straight
 
     def balance(self, waiting: int) -> int:
         """Messages that are unaccounted for; 0 is the only honest result."""

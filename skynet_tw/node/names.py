@@ -36,6 +36,8 @@ class Names:
         self._remote = remote
         self._limit = NAME_LIMIT if remote is None else remote.name_limit
         self._known: dict[str, Handle] = {}
+        #: Those of them that actors of other nodes own, where calls look first.
+        self.far: dict[int | str, Handle] = {}
         self._own: dict[str, Context] = {}
         self._queries: dict[str, list[Deferred[Handle]]] = {}
         self._echoes: dict[str, list[Deferred[Handle]]] = {}
@@ -77,6 +79,7 @@ class Names:
         self._take(context, name)
         self._own[name] = context
         self._known[name] = context.handle
+        self.far.pop(name, None)
         self._node.border.name_resolved(name, context.handle)
         self._settle(self._queries, name, context.handle)
         if self._remote is None:
@@ -139,6 +142,8 @@ class Names:
                 waiting.errback(taken)
             return
         self._known[name] = owner = Handle(handle)
+        if owner.harbor != self._node.harbor:
+            self.far[name] = owner
         self._settle(self._echoes, name, owner)
         self._settle(self._queries, name, owner)
         self._node.border.name_resolved(name, owner)

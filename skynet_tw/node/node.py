@@ -73,6 +73,8 @@ class Node:
         self.calls = Calls(clock)
         self.border = Border(self, remote)
         self.names = Names(self, remote)
+        #: Global names whose owners live in other nodes.
+        self._far: dict[int | str, Handle] = self.names.far
         self.calls.explain = self.border.explain
         self._last_index = 0
         self._stopping = False
@@ -176,7 +178,7 @@ class Node:
             context.put((ptype, sender.handle, 0, args))
             return
         try:
-            target = self._resolve(dest)
+            target = self._far.get(dest) or self._resolve(dest)
             if isinstance(target, Context):
                 target.put((ptype, sender.handle, 0, args))
                 return
@@ -186,7 +188,7 @@ class Node:
             else:
                 self.border.send(target, sender.handle, ptype, 0, payload)
         except (NoSuchActor, NoSuchName, PeerDown) as error:
-            self.ledger.accepted += 1
+            self.ledger.queued += 1
             self.ledger.drop(str(error), sender.handle, dest, ptype)
 
     def call(
@@ -201,14 +203,9 @@ class Node:
         try:
             context = self.routes.get(dest)
             if context is None:
-                target = self._resolve(dest)
+                target = self._far.get(dest) or self._resolve(dest)
                 if not isinstance(target, Context):
-                    payload = self.border.encode(ptype, args)
-                    if isinstance(timeout, _Default):
-                        timeout = self.call_timeout
-                    return self.border.call(
-                        caller, target, ptype, payload, timeout or None
-                    )
+                    return self._call_far(caller, dest, target, args, timeout, ptype)
                 context = target
             reply = Reply(caller, dest)
             reply.target = context.handle
@@ -220,6 +217,21 @@ class Node:
             return fail(BadAddress(f"{dest!r} is no address"))
         except SkynetError as error:
             return fail(error)
+
+    def _call_far(
+        self,
+        caller: Context,
+        dest: int | str,
+        target: int | str,
+        args: tuple[Any, ...],
+        timeout: float | None | _Default,
+        ptype: int,
+    ) -> Deferred[Any]:
+        payload = self.border.encode(ptype, args)
+        limit = self.call_timeout if isinstance(timeout, _Default) else timeout
+        if isinstance(target, str):
+            return self.border.call_name(caller, target, ptype, payload, limit or None)
+        return self.border.call(caller, target, dest, ptype, payload, limit or None)
 
     def redirect(
         self, context: Context, dest: int | str, args: tuple[Any, ...], ptype: int
@@ -254,10 +266,7 @@ class Node:
             if dest.startswith("."):
                 raise NoSuchName(f"no actor of this node is called {dest!r}")
             if not dest.startswith(":"):
-                known = self.names.get(dest)
-                if known is None:
-                    return self.names.check(dest)
-                dest = known
+                return self._far.get(dest) or self.names.check(dest)
             else:
                 dest = Handle.parse(dest)
         elif type(dest) is bool or not isinstance(dest, int):

@@ -93,6 +93,7 @@ class Task:
             type(awaited) is Reply
             and awaited.task is None
             and not awaited.called
+            and not awaited.callbacks
             and awaited.caller is self.context
         ):
             awaited.task = self
@@ -106,22 +107,26 @@ class Task:
     def resume(self, result: Any) -> None:
         """Run on with the result of a Deferred, which may be a Failure."""
         if self.awaited is None:
-            return  # The actor is gone, see close().
+            return  # The actor is gone, see detach().
+        # A handler of the same actor may have fired the Deferred.
+        context = self.context
+        source, session = context.source, context.session
         if isinstance(result, Failure):
+            assert result.value is not None
             self.throw(result.value)
         else:
             self.step(result)
+        context.source, context.session = source, session
 
-    def close(self) -> None:
-        """End the coroutine where it waits; what it waited for is cancelled."""
+    def detach(self) -> Deferred[Any] | None:
+        """Wait no longer, and return what was waited for."""
         awaited, self.awaited = self.awaited, None
         if isinstance(awaited, Reply) and awaited.task is self:
             awaited.task = None
-            awaited.caller.node.calls.forget(awaited)
-            # An answer on its way finds nobody; it must not become an error.
-            awaited.called = True
-        elif awaited is not None:
-            awaited.cancel()
+        return awaited
+
+    def close(self) -> None:
+        """End the coroutine where it is; it waits for nothing any more."""
         try:
             self.coroutine.close()
         except Exception as error:

@@ -79,11 +79,12 @@ def run_tests(name: str, tests: list[str]) -> bool:
         )
         result = runner.run(TestLoader().loadByNames(tests))
     passed: int = result.successes
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    skipped = len(result.skips)
+    failed = result.testsRun - passed - skipped - len(result.expectedFailures)
     good = passed > 0 and result.wasSuccessful()
     line = f"{passed} tests passed" if good else f"{passed} passed, {failed} failed"
-    if result.skips:
-        line += f", {len(result.skips)} skipped"
+    if skipped:
+        line += f", {skipped} skipped"
     print(f"reactor {name}: {line}", flush=True)
     return good
 

@@ -13,7 +13,7 @@ set -eu
 PYSKYNET="pyskynet==0.2.3"
 BUILD="setuptools==65.5.1 wheel==0.42.0 Cython==0.29.37"
 RUN="numpy==1.26.4 cffi==1.15.1 gevent==23.9.1 greenlet==3.0.3 zope.event==5.0
-     zope.interface==6.4 pycparser==2.22"
+     zope.interface==6.4.post2 pycparser==2.22"
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 dir=${1:-$here/../../.peer}
@@ -25,7 +25,8 @@ fail() {
 }
 
 [ -n "$python" ] || fail "no python3 found; set PEER_PYTHON"
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
+    fail "$python does not run"
 case $version in
     3.9 | 3.10 | 3.11) ;;
     *) fail "$python is Python $version; pyskynet builds with 3.9 to 3.11." \

@@ -7,6 +7,10 @@ local skynet = require "skynet"
 pcall(require, "skynet.manager")
 
 local names = { ... }
+local log = skynet.error or function(...)    -- the tree of 2013 has no log
+    print(...)
+    io.stdout:flush()
+end
 local count, in_order, last = 0, true, 0
 local command = {}
 
@@ -37,7 +41,7 @@ skynet.start(function()
         skynet.register(name)
     end
     if #names > 0 then
-        skynet.error(string.format(
+        log(string.format(
             "echo ready :%08x %s", skynet.self(), table.concat(names, " ")))
     end
 end)

@@ -9,23 +9,19 @@ local skynet = require "skynet"
 pcall(require, "skynet.manager")    -- the tree of 2013 has these in skynet
 
 local names = { ... }
+local log = skynet.error or function(...)    -- the tree of 2013 has no log
+    print(...)
+    io.stdout:flush()
+end
 local command = {}
 local blocked = {}      -- one coroutine for each HANG
 local fates = {}        -- dest -> "linked", "gone"
 local texts = 0
-local counts, sources
+local sources           -- handle of a sender -> what it counted up to
+local total, newest     -- of all senders
 
 local function reset()
-    counts = { count = 0, in_order = true, last = 0 }
-    sources = {}
-end
-
-local function bump(stat, i)
-    stat.count = stat.count + 1
-    if i ~= stat.last + 1 then
-        stat.in_order = false
-    end
-    stat.last = i
+    sources, total, newest = {}, 0, 0
 end
 
 ---- values
@@ -75,18 +71,17 @@ end
 
 ---- numbered messages
 
--- COUNT i [padding]: numbered from 1 by each sender.
-function command.COUNT(i, _, source)
-    bump(counts, i)
+-- COUNT i [padding]: each sender numbers its own from 1.
+local function count(source, i)
     local stat = sources[source]
     if not stat then
         stat = { count = 0, in_order = true, last = 0 }
         sources[source] = stat
     end
-    bump(stat, i)
-    if i ~= counts.last then
-        counts.last = i
-    end
+    stat.count = stat.count + 1
+    stat.in_order = stat.in_order and i == stat.last + 1
+    stat.last = i
+    total, newest = total + 1, i
 end
 
 -- RESULT [source] -> count, in_order, last. Without a source the count is of all
@@ -100,15 +95,17 @@ function command.RESULT(source)
     for _, stat in pairs(sources) do
         in_order = in_order and stat.in_order
     end
-    return counts.count, in_order, counts.last
+    return total, in_order, newest
 end
 
 command.RESET = reset
 
--- FLOOD dest n [size]: n one-way messages ("COUNT", i [, size bytes]).
-function command.FLOOD(dest, n, size)
+-- FLOOD dest n [size [first]]: n one-way messages ("COUNT", i [, size bytes]),
+-- i from first (1).
+function command.FLOOD(dest, n, size, first)
     local padding = size and command.BLOB(size)
-    for i = 1, n do
+    first = first or 1
+    for i = first, first + n - 1 do
         if padding then
             skynet.send(dest, "lua", "COUNT", i, padding)
         else
@@ -158,7 +155,7 @@ function command.SENDAS(ptype, dest, ...)
 end
 
 -- WATCH dest, then FATE dest -> "linked", and "gone" once the service or its
--- node answers the link with an error.
+-- node answers the link with an error. A killed service does not.
 function command.WATCH(dest)
     fates[dest] = "linked"
     skynet.fork(function()
@@ -229,24 +226,25 @@ function command.ABORT()
 end
 
 function command.LOG(...)
-    skynet.error(...)
+    log(...)
     return true
 end
 
 reset()
 
 local function dispatch(session, source, cmd, ...)
+    if cmd == "COUNT" then
+        count(source, (...))
+        if session ~= 0 then
+            skynet.ret(skynet.pack())
+        end
+        return
+    end
     local f = command[cmd]
     if not f then
         error("probe knows no " .. tostring(cmd))
     end
-    if cmd == "COUNT" then
-        local i, padding = ...
-        f(i, padding, source)
-        if session ~= 0 then
-            skynet.ret(skynet.pack())
-        end
-    elseif session == 0 then
+    if session == 0 then
         f(...)
     else
         skynet.ret(skynet.pack(f(...)))
@@ -272,6 +270,6 @@ skynet.start(function()
     for _, name in ipairs(names) do
         skynet.register(name)
     end
-    skynet.error(string.format(
+    log(string.format(
         "probe ready :%08x %s", skynet.self(), table.concat(names, " ")))
 end)

@@ -1,0 +1,229 @@
+# -*- test-case-name: tests.net.test_peer -*-
+"""A link as Twisted sees it: the protocol, and what a node writes messages to."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..errors import ProtocolError
+from ..interfaces import Frame, ILink
+from ..link.peer import Peer
+from ..wire.harbor import FrameWriter
+from .greeting import GreetingProtocol, drop_transport
+from .writer import writer_for
+
+
+class LinkOwner(Protocol):
+    """Whoever keeps the links of a node."""
+
+    def link_opened(self, protocol: LinkProtocol) -> None:
+        """A connection is up, its handshake is not done."""
+
+    def link_up(self, protocol: LinkProtocol, link: Link) -> None:
+        """The handshake is done."""
+
+    def link_frames(self, harbor: int, frames: list[Frame]) -> None:
+        """A read brought messages; only between `link_up` and `link_down`."""
+
+    def link_busy(self, harbor: int) -> None:
+        """The transport is full."""
+
+    def link_free(self, harbor: int, link: Link) -> None:
+        """The transport can take more."""
+
+    def link_down(self, protocol: LinkProtocol, reason: str) -> None:
+        """A link that was up is not any more."""
+
+    def link_refused(self, protocol: LinkProtocol, reason: str) -> None:
+        """A connection is dropped before its handshake was done."""
+
+    def link_closed(self, protocol: LinkProtocol) -> None:
+        """The connection is closed; nothing follows."""
+
+
+@implementer(ILink)
+class Link(FrameWriter):
+    """What messages for one harbor are written to; `send` is `FrameWriter`'s."""
+
+    __slots__ = ("_write", "harbor")
+
+    def __init__(self, harbor: int, protocol: LinkProtocol) -> None:
+        super().__init__()
+        #: The id of the harbor at the other end.
+        self.harbor = harbor
+        assert protocol.transport is not None
+        self._write = writer_for(protocol.transport)
+
+    def flush(self) -> None:
+        """Write what was collected since the last time, in one piece.
+
+        The owner's `LinkOwner.link_busy` may be called before this returns.
+        """
+        if self._pieces:
+            self._write(self.take())
+
+    def close(self) -> None:
+        """Write nothing any more, whoever still holds the link."""
+        self._write = _nowhere
+
+
+def _nowhere(data: bytes) -> None:
+    """Take what is written to a link that is down."""
+
+
+@implementer(IPushProducer)
+class LinkProtocol(GreetingProtocol):
+    """One connection between two harbors, dialed or accepted.
+
+    :param owner: is told what happens.
+    :param peer: the core that greets and decodes.
+    """
+
+    _log = Logger()
+
+    def __init__(self, owner: LinkOwner, peer: Peer) -> None:
+        super().__init__()
+        self._owner = owner
+        self._link: Link | None = None
+        self._harbor = 0
+        self._busy = False
+        self._reader = peer.reader
+        #: The core of this link.
+        self.peer = peer
+        #: Why we dropped the connection, None while we did not.
+        self.dropped: str | None = None
+        #: When the connection was opened, on the owner's clock.
+        self.since = 0.0
+        #: For the owner's sweep: which half frame made its last progress when.
+        self.stalled: tuple[int, float] | None = None
+
+    def connectionMade(self) -> None:
+        """Set up the connection, and greet if we dialed."""
+        transport = self.transport
+        assert transport is not None
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        self._owner.link_opened(self)
+        greeting = self.peer.open()
+        if greeting:
+            transport.write(greeting)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take one read; all messages in it are handed on at once."""
+        if self._link is None:
+            self._greet(data)
+            return
+        frames = self._reader.feed(data)
+        if frames:
+            self._owner.link_frames(self._harbor, frames)
+        if self._reader.error is not None:
+            self._break(self._reader.error)
+
+    def _greet(self, data: bytes) -> None:
+        if self.dropped is not None:
+            return
+        try:
+            linked = self.peer.greet(data)
+        except ProtocolError as error:
+            self.drop(str(error))
+            return
+        if linked is None:
+            return
+        self._harbor = linked.harbor
+        self._link = link = Link(linked.harbor, self)
+        transport = self.transport
+        assert transport is not None
+        if linked.answer:
+            writer_for(transport)(linked.answer)
+        cast(IConsumer, transport).registerProducer(self, True)
+        self._owner.link_up(self, link)
+        self.greeted()
+        if linked.rest:
+            self.dataReceived(linked.rest)
+
+    def _break(self, error: ProtocolError) -> None:
+        """Give up a link whose peer broke the protocol."""
+        if self.dropped is None:
+            self._log.warn(
+                "dropped the link to harbor {harbor} at {peer}: {reason}",
+                harbor=self._harbor,
+                peer=self.peer_text,
+                reason=str(error),
+            )
+            self.drop(str(error))
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the handshake is done."""
+        return self._link is not None
+
+    def stall(self, seconds: float) -> None:
+        """Give up a link whose peer left half a frame open for so long."""
+        self._break(ProtocolError(f"half a frame stood still for {seconds:g} s"))
+
+    def drop(self, reason: str) -> None:
+        """Close the connection at once; what is buffered for it is lost."""
+        if self.dropped is not None:
+            return
+        self.dropped = reason
+        if self.peer.ended():
+            self._end(reason)
+        else:
+            self._owner.link_refused(self, reason)
+        drop_transport(self.transport)
+
+    def close(self) -> None:
+        """Write what is collected and buffered, and close the connection then."""
+        transport = self.transport
+        if self._link is None or transport is None:
+            self.drop("this node leaves")
+            return
+        self._link.flush()
+        # A transport does not close as long as it has a producer that it paused.
+        cast(IConsumer, transport).unregisterProducer()
+        transport.loseConnection()
+
+    def _end(self, reason: str) -> None:
+        assert self._link is not None
+        self._link.close()
+        if self.transport is not None:
+            cast(IConsumer, self.transport).unregisterProducer()
+        self._owner.link_down(self, reason)
+
+    def read(self, on: bool) -> None:
+        """Read the connection, or leave with the peer what it sends."""
+        transport = self.transport
+        if IPushProducer.providedBy(transport):
+            if on:
+                transport.resumeProducing()
+            else:
+                transport.pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is closed, by whomever."""
+        if self.peer.ended():
+            self._end(reason.getErrorMessage())
+        self._owner.link_closed(self)
+        super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:
+        """The transport is full."""
+        if not self._busy:
+            self._busy = True
+            self._owner.link_busy(self._harbor)
+
+    def resumeProducing(self) -> None:
+        """The transport has written what it had."""
+        if self._busy and self._link is not None:
+            self._busy = False
+            self._owner.link_free(self._harbor, self._link)
+
+    def stopProducing(self) -> None:
+        """The connection is about to be lost; `connectionLost` says so, too."""

@@ -1,0 +1,106 @@
+"""Nodes as processes, for tests on real sockets: ours, and real Skynet's."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Ended(Exception):
+    """A process ended while something in its output was waited for."""
+
+
+class NodeProcess(ProcessProtocol):
+    """A process whose output is kept line by line, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.output = ""
+        self.status: int | None = None
+        self.ended: Deferred[int] = Deferred()
+        self._waits: list[tuple[re.Pattern[str], Deferred[re.Match[str]]]] = []
+
+    @classmethod
+    def start(cls, reactor: Any, arguments: Sequence[str], **env: str) -> NodeProcess:
+        """Run a command."""
+        process = cls()
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", **env}
+        # The reactor of the test run is the test's own affair.
+        reactor.spawnProcess(process, arguments[0], arguments, environment, str(ROOT))
+        return process
+
+    @classmethod
+    def node(cls, reactor: Any, *options: str, by: str = "twistd") -> NodeProcess:
+        """Run ``twistd skynet``, or ``twist skynet``, with *options*."""
+        program = str(Path(sys.executable).with_name(by))
+        first = ["--pidfile=", "-n"] if by == "twistd" else []
+        return cls.start(reactor, [program, *first, "skynet", *options])
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that it printed until now."""
+        return self.output.splitlines()
+
+    def wait_for(self, pattern: str) -> Deferred[re.Match[str]]:
+        """Wait until *pattern* is found in the output; it fails with `Ended`."""
+        compiled = re.compile(pattern)
+        found = compiled.search(self.output)
+        if found is not None:
+            return succeed(found)
+        if self.status is not None:
+            return fail(Ended(f"no {pattern!r} in: {self.output}"))
+        waiting: Deferred[re.Match[str]] = Deferred()
+        self._waits.append((compiled, waiting))
+        return waiting
+
+    def stop(self, signal: str = "TERM") -> Deferred[int]:
+        """Send a signal, and wait for the end."""
+        if self.status is None:
+            try:
+                self.transport.signalProcess(signal)  # type: ignore[union-attr]
+            except ProcessExitedAlready:
+                pass
+        return self.wait()
+
+    def wait(self) -> Deferred[int]:
+        """Wait for the end; the exit status, or minus the signal's number."""
+        if self.status is not None:
+            return succeed(self.status)
+        waiting: Deferred[int] = Deferred()
+        self.ended.chainDeferred(waiting)
+        self.ended = Deferred()
+        waiting.addCallback(self._pass_on)
+        return waiting
+
+    def _pass_on(self, status: int) -> int:
+        if not self.ended.called:
+            self.ended.callback(status)
+        return status
+
+    def outReceived(self, data: bytes) -> None:
+        self.output += data.decode("utf-8", "replace")
+        waits, self._waits = self._waits, []
+        for pattern, waiting in waits:
+            found = pattern.search(self.output)
+            if found is None:
+                self._waits.append((pattern, waiting))
+            else:
+                waiting.callback(found)
+
+    errReceived = outReceived
+
+    def processEnded(self, reason: Failure) -> None:
+        value: Any = reason.value
+        self.status = -value.signal if value.signal else value.exitCode
+        for pattern, waiting in self._waits:
+            waiting.errback(Ended(f"no {pattern.pattern!r} in: {self.output}"))
+        self.ended.callback(self.status)

@@ -1,0 +1,136 @@
+"""``twistd skynet`` and ``twist skynet`` as their users meet them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from .processes import NodeProcess
+
+LOOPBACK = "127.0.0.1:0"
+ACTORS = str(Path(__file__).resolve().parent / "actors")
+
+
+class CommandLineTests(TestCase):
+    """What a boot prints, and how the process ends."""
+
+    timeout = 60
+
+    def node(self, *options: str, by: str = "twistd") -> NodeProcess:
+        process = NodeProcess.node(reactor, "--path", ACTORS, *options, by=by)
+        self.addCleanup(process.stop, "KILL")
+        return process
+
+    async def master(self, *options: str) -> tuple[NodeProcess, str]:
+        """A node with a master; and where that is."""
+        options = ("--standalone", LOOPBACK, "--address", LOOPBACK, *options)
+        process = self.node(*options)
+        found = await process.wait_for(r"master listens on (\S+)")
+        await process.wait_for("node ready")
+        return process, found[1]
+
+    async def failure(self, *options: str, by: str = "twistd") -> str:
+        """The one line with which a boot fails; its status is not 0."""
+        process = self.node(*options, by=by)
+        status = await process.wait()
+        self.assertEqual(status, 1, process.output)
+        self.assertNotIn("Traceback", process.output)
+        lines = [x for x in process.lines if "skynet: " in x or "boot failed" in x]
+        self.assertEqual(len(lines), 1, process.output)
+        return lines[0]
+
+    def reserved(self) -> str:
+        """An address where nobody else can listen, and nobody answers."""
+        reserved = socket.socket()
+        self.addCleanup(reserved.close)
+        reserved.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{reserved.getsockname()[1]}"
+
+    async def test_stages(self) -> None:
+        """Each stage is logged once, the ready line is the last, and SIGTERM ends it."""
+        process, _ = await self.master("--start", "actors:Greeter")
+        for stage in ("bound", "master", "peers", "actors"):
+            found = [x for x in process.lines if f"boot stage {stage} done" in x]
+            self.assertEqual(len(found), 1, stage)
+        self.assertRegex(
+            process.lines[-1], r"node ready: harbor 1, 0 peers, 3 actors, \d+\.\d{3} s$"
+        )
+        self.assertEqual(await process.stop(), 0)
+
+    async def test_twist(self) -> None:
+        """`twist skynet` boots the same node, and ends with 0."""
+        options = ("--standalone", LOOPBACK, "--address", LOOPBACK)
+        process = self.node(*options, by="twist")
+        await process.wait_for("node ready: harbor 1, 0 peers")
+        self.assertEqual(await process.stop("INT"), 0)
+
+    async def test_no_harbor(self) -> None:
+        """Harbor 0 is a node without network and without ports."""
+        process = self.node("--harbor", "0", "--start", "actors:Greeter")
+        await process.wait_for("node ready: harbor 0, 0 peers, 1 actors")
+        self.assertNotIn("listens on", process.output)
+        self.assertEqual(await process.stop(), 0)
+
+    async def test_port_in_use(self) -> None:
+        """A port in use names the role, the address and the system's reason."""
+        taken = self.reserved()
+        for by in ("twistd", "twist"):
+            line = await self.failure("--address", taken, by=by)
+            self.assertRegex(line, f"harbor.*{taken}.*in use")
+            line = await self.failure("--standalone", taken, by=by)
+            self.assertRegex(line, f"master.*{taken}.*in use")
+
+    async def test_master_never_there(self) -> None:
+        """A master that never answers ends the boot at its time limit, by name."""
+        where = self.reserved()
+        options = ("--master", where, "--address", LOOPBACK, "--boot-timeout", "1")
+        line = await self.failure(*options)
+        self.assertRegex(line, f"stage master.*1 s.*{where}.*refused")
+
+    async def test_id_taken(self) -> None:
+        """A harbor id that another node has is refused by name."""
+        _, master = await self.master()
+        options = ("--harbor", "2", "--master", master, "--address", LOOPBACK)
+        first = self.node(*options)
+        await first.wait_for("node ready")
+        line = await self.failure(*options)
+        self.assertRegex(line, f"harbor id 2.*{master}")
+
+    async def test_start_names_nothing(self) -> None:
+        """What cannot be imported is named, with the reason, before anything starts."""
+        for start, reason in [
+            ("nowhere:Actor", "No module named 'nowhere'"),
+            ("actors:Nobody", "no 'Nobody'"),
+            ("actors:NOT_AN_ACTOR", "not an Actor"),
+            ("actors", "pkg.module:Class"),
+        ]:
+            line = await self.failure("--harbor", "0", "--start", start)
+            self.assertIn(start, line)
+            self.assertIn(reason, line)
+
+    async def test_started_raises(self) -> None:
+        """An actor whose `started` raises ends the boot with its name and error."""
+        line = await self.failure("--harbor", "0", "--start", "actors:Broken no luck")
+        self.assertRegex(line, "Broken.*ValueError: no luck")
+
+    async def test_bad_numbers(self) -> None:
+        """An id or a limit out of range is named, with the range."""
+        self.assertIn("256", await self.failure("--harbor", "256"))
+        self.assertIn("--boot-timeout", await self.failure("--boot-timeout", "soon"))
+
+    async def test_long_name(self) -> None:
+        """A global name of 16 bytes ends the boot of the actor that wants it."""
+        name = "SIXTEEN_BYTES_16"
+        line = await self.failure("--harbor", "0", "--start", f"actors:Named {name}")
+        self.assertRegex(line, f"{name}.*16 bytes.*15")
+
+    async def test_plugin_listed(self) -> None:
+        """`twistd --help` lists the node, from any directory."""
+        twistd = str(Path(sys.executable).with_name("twistd"))
+        process = NodeProcess.start(reactor, [twistd, "--help"])
+        await process.wait()
+        self.assertRegex(process.output, r"skynet +A Skynet node")
