@@ -22,7 +22,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint, IStreamServerEndp
 
 from .errors import BadAddress
 
-_HOST_PORT = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]/=]*)):(?P<port>\d+)\Z")
+_HOST_PORT = re.compile(
+    r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]/=]*)):(?P<port>\d+)\Z"
+)
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+\Z")
 
 #: Words before the first colon that begin an endpoint string, not a host's name.

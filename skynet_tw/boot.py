@@ -196,6 +196,7 @@ class Boot:
         self._timeout = timeout
         self._limit: IDelayedCall | None = None
         self._began = clock.seconds()
+        self._halted = False
         self._waiters: list[Deferred[None]] = []
         self._core = _Core(self)
         self._core.steps = {
@@ -237,6 +238,8 @@ class Boot:
             return succeed(None)
         if self._core.error is not None:
             return fail(self._core.error)
+        if self._halted:
+            return fail(NotReady("the node stops"))
         waiting: Deferred[None] = Deferred(self._waiters.remove)
         self._waiters.append(waiting)
         return waiting
@@ -255,14 +258,20 @@ class Boot:
             waiting_for = self._waiting_for(stage) if left is None else ()
             if state == "waiting" and core.error is not None:
                 state = "failed"
-            since, took = begun - self._began, (left or now) - begun
+            since = begun - self._began
+            took = (now if left is None else left) - begun
             reports.append(StageReport(stage, state, since, took, waiting_for))
         return reports
 
     def _waiting_for(self, stage: str) -> tuple[str, ...]:
         if stage == "actors":
-            waits = self.node.border.waits().items()
-            queued = [f"{count} messages wait for {what}" for what, count in waits]
+            waits = self.node.border.waits()
+            for context in self.node.actors():
+                if context.gated and context.mailbox:
+                    waits[f"{context!r} to have started"] = len(context.mailbox)
+            queued = [
+                f"{count} messages wait for {what}" for what, count in waits.items()
+            ]
             return (f"{self._starting} to have started", *queued)
         return () if self._remote is None else tuple(self._remote.waiting_for())
 
@@ -290,7 +299,9 @@ class Boot:
                 await self.node.spawn(start.actor_class, *start.args)
             except Exception as error:
                 kind = type(error).__name__
-                raise BootFailed(f"{self._starting} did not start: {kind}: {error}") from error
+                raise BootFailed(
+                    f"{self._starting} did not start: {kind}: {error}"
+                ) from error
 
     # What becomes of it
 
@@ -324,9 +335,8 @@ class Boot:
             actors=len(self.node.actors()),
             took=self.clock.seconds() - self._began,
         )
-        waiters, self._waiters = self._waiters, []
-        for waiting in waiters:
-            waiting.callback(None)
+        while self._waiters:
+            self._waiters.pop(0).callback(None)
 
     def has_failed(self, error: Failure) -> None:
         """A stage has failed; who waits for the node is told."""
@@ -334,16 +344,15 @@ class Boot:
         text = f"boot failed at stage {self._core.stage}: {error.getErrorMessage()}"
         failure = Failure(BootFailed(text))
         self._core.error = failure
-        waiters, self._waiters = self._waiters, []
-        for waiting in waiters:
-            waiting.errback(failure)
+        while self._waiters:
+            self._waiters.pop(0).errback(failure)
 
     def has_halted(self) -> None:
         """The node stops before or after it was ready."""
         self._cancel_limit()
-        waiters, self._waiters = self._waiters, []
-        for waiting in waiters:
-            waiting.errback(NotReady("the node stops"))
+        self._halted = True
+        while self._waiters:
+            self._waiters.pop(0).errback(NotReady("the node stops"))
 
     def _cancel_limit(self) -> None:
         if self._limit is not None:

@@ -86,6 +86,13 @@ class ProtocolError(SkynetError):
     """A peer broke the protocol; its connection is closed."""
 
 
+class OtherWire(ProtocolError):
+    """A peer speaks the other one of Skynet's two harbor protocols."""
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        super().__init__(f"the other side speaks --wire {theirs}, we --wire {ours}")
+
+
 class BootFailed(SkynetError):
     """The node could not boot; the text says what, where and why in one line."""
 

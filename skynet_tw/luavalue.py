@@ -51,7 +51,7 @@ def distinct_key(key: Any) -> Any:
     :raises ValueError: Lua has no such key.
     """
     if isinstance(key, OddKey):
-        return distinct_key(key.value)
+        key = key.value
     if isinstance(key, bool):
         return OddKey(key)
     if isinstance(key, float):

@@ -54,7 +54,12 @@ class Options(usage.Options):
         ["listen", None, None, "HOST:PORT that is bound, where that differs"],
         ["wire", None, None, "the harbor protocol: modern (modern)"],
         ["path", None, None, "a directory to put in front of the import path"],
-        ["boot-timeout", None, None, "seconds that the boot may take; 0: no limit (30)"],
+        [
+            "boot-timeout",
+            None,
+            None,
+            "seconds that the boot may take; 0: no limit (30)",
+        ],
         ["call-timeout", None, None, "seconds a remote call may take; 0: none (30)"],
         ["config", None, None, "a TOML file with the same keys"],
     ]

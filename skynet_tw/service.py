@@ -50,8 +50,11 @@ class NodeService(Service):
         super().privilegedStartService()
         self._bound = True
         self.boot.bind()
-        if self.boot.error is not None:
-            raise self.boot.error.value
+        error = self.boot.error
+        if error is not None:
+            Deferred.fromCoroutine(self._close())
+            assert error.value is not None
+            raise error.value
 
     def startService(self) -> None:  # noqa: N802
         """Boot; `Boot.when_ready` tells the end of it."""

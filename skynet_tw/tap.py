@@ -124,7 +124,8 @@ def _stop_with_failure(reactor: Any) -> Callable[[BootFailed], None]:
         # twistd ends with 0 whenever its reactor returns. This runs after it has
         # removed its pid file and written its last line.
         atexit.register(_exit, 1)
-        reactor.stop()
+        # It may fail before the reactor has begun to run.
+        reactor.callWhenRunning(reactor.stop)
 
     return stop
 

@@ -20,6 +20,9 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|\d{1,3}|.)")
 
+#: What 0/0 gives on the machine of the test data: NaN with the sign bit set.
+_NAN = -math.nan
+
 _NAMES: dict[str, Any] = {
     "nil": None,
     "true": True,
@@ -32,12 +35,8 @@ _NAMES: dict[str, Any] = {
 
 
 def values(text: str) -> list[Any]:
-    """Evaluate a list of expressions, to what `unpack` gives for their values.
-
-    Strings are bytes here; `python` turns them into text.
-    """
-    reader = _Reader(text)
-    return reader.expressions("")
+    """Evaluate a list of expressions; strings come as bytes, tables as `Table`."""
+    return _Reader(text).expressions("")
 
 
 def python(value: Any) -> Any:
@@ -47,6 +46,23 @@ def python(value: Any) -> Any:
     if isinstance(value, Table):
         return value.python()
     return value
+
+
+def form(value: Any) -> str:
+    """Write an unpacked value so that equal texts mean exactly equal values.
+
+    Unlike ``==`` it tells 1, 1.0 and True apart, and compares every bit of a float.
+    """
+    if isinstance(value, float):
+        return f"float {struct.pack('<d', value).hex()}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(form, value)) + "]"
+    if isinstance(value, dict):
+        entries = sorted(f"{form(k)}: {form(v)}" for k, v in value.items())
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(value, OddKey):
+        return f"OddKey({form(value.value)})"
+    return repr(value)
 
 
 class Table:
@@ -59,7 +75,7 @@ class Table:
         """Give the list or the dict that this table is in Python."""
         pairs = [(python(k), python(v)) for k, v in self.entries if v is not None]
         numbers = {k for k, _ in pairs if type(k) in (int, float)}
-        if pairs and len(pairs) == len(numbers) and numbers == set(range(1, len(pairs) + 1)):
+        if pairs and len(numbers) == len(pairs) == max(numbers) and min(numbers) == 1:
             return [value for _, value in sorted(pairs)]
         return {self._key(k, numbers): v for k, v in pairs}
 
@@ -112,7 +128,7 @@ class _Reader:
             return left // self.negated()
         if self.take("/"):
             right = self.negated()
-            return left / right if right else struct.unpack("<d", bytes(6) + b"\xf8\xff")[0]
+            return left / right if right else _NAN
         return left
 
     def negated(self) -> Any:

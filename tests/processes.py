@@ -26,7 +26,7 @@ class NodeProcess(ProcessProtocol):
     def __init__(self) -> None:
         self.output = ""
         self.status: int | None = None
-        self.ended: Deferred[int] = Deferred()
+        self._ends: list[Deferred[int]] = []
         self._waits: list[tuple[re.Pattern[str], Deferred[re.Match[str]]]] = []
 
     @classmethod
@@ -76,15 +76,8 @@ class NodeProcess(ProcessProtocol):
         if self.status is not None:
             return succeed(self.status)
         waiting: Deferred[int] = Deferred()
-        self.ended.chainDeferred(waiting)
-        self.ended = Deferred()
-        waiting.addCallback(self._pass_on)
+        self._ends.append(waiting)
         return waiting
-
-    def _pass_on(self, status: int) -> int:
-        if not self.ended.called:
-            self.ended.callback(status)
-        return status
 
     def outReceived(self, data: bytes) -> None:
         self.output += data.decode("utf-8", "replace")
@@ -103,4 +96,5 @@ class NodeProcess(ProcessProtocol):
         self.status = -value.signal if value.signal else value.exitCode
         for pattern, waiting in self._waits:
             waiting.errback(Ended(f"no {pattern.pattern!r} in: {self.output}"))
-        self.ended.callback(self.status)
+        for ending in self._ends:
+            ending.callback(self.status)

@@ -73,6 +73,8 @@ class Slave:
     saw_die: set[int] = field(default_factory=set)
     #: Others that wanted its id.
     refused: int = 0
+    #: Packets of it that were ignored.
+    ignored: int = 0
 
 
 class _Control(Protocol):
@@ -326,6 +328,9 @@ class Master:
             self._write(slave, Name(request.name, handle))
 
     def _ignore(self, slave: Slave, record: Record) -> None:
+        slave.ignored += 1
+        if slave.ignored > 1:
+            return
         self._notice(
             "master: ignored a packet of harbor {harbor}: {record!r:.60}",
             harbor=slave.harbor,

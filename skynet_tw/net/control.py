@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_control -*-
+# -*- test-case-name: tests.net.test_harbor -*-
 """The connection of one harbor to its master, made again whenever it is lost."""
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
-    ITCPTransport,
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -23,10 +22,10 @@ from .greeting import (
     GreetedEndpoint,
     GreetingProtocol,
     QuietClientService,
-    drop_transport,
 )
 from .limits import ConnectionLimits
 from .lobby import Connections
+from .transport import drop_transport, tune
 
 #: A master that closes the connection after H, this often in a row, refuses us.
 REFUSALS = 3
@@ -54,9 +53,8 @@ class ControlProtocol(GreetingProtocol):
 
     def connectionMade(self) -> None:
         """Greet the master."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+        assert self.transport is not None
+        tune(self.transport)
         self.said_hello = True
         self._control.opened(self)
 
@@ -127,6 +125,7 @@ class Control:
         self._leaving = False
         self._since = clock.seconds()
         self._last_error = ""
+        self._errors: set[str] = set()
         #: Whether the master has accepted us, on the connection that is up.
         self.joined = False
 
@@ -207,13 +206,13 @@ class Control:
                 self._accepted()
             self._told(told)
         if effects.error is not None:
-            self._last_error = str(effects.error)
-            self._log.warn(
-                "dropped the master at {master}: {reason}",
-                master=self._name,
-                reason=self._last_error,
-            )
-            protocol.drop(self._last_error)
+            if self.joined:
+                self._log.warn(
+                    "dropped the master at {master}: {reason}",
+                    master=self._name,
+                    reason=str(effects.error),
+                )
+            protocol.drop(str(effects.error))
         if self.joined:
             protocol.greeted()
             waiting, self._waiting = self._waiting, None
@@ -242,6 +241,7 @@ class Control:
         self.joined = True
         self._refusals = 0
         self._last_error = ""
+        self._errors.clear()
         self._log.info(
             "{joined} the master at {master} as harbor {harbor}",
             joined="joined again" if self._was_joined else "joined",
@@ -281,7 +281,9 @@ class Control:
                 self._refused()
         else:
             self._refusals = 0
-            if not self._last_error:
+            if error not in self._errors:
+                # Each way to fail is logged once until we are joined.
+                self._errors.add(error)
                 self._log.warn(
                     "cannot join the master at {master} yet: {error}; trying again",
                     master=self._name,

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_dialer -*-
+# -*- test-case-name: tests.net.test_strangers -*-
 """Dialing one harbor again and again, until it is linked or not wanted any more."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Dialer:
         self._harbor = harbor
         self._address = address
         self._stopped = False
-        self._failures = 0
+        self._errors: set[str] = set()
         self._service = QuietClientService(
             GreetedEndpoint(endpoint, build, self._attempt_failed), clock, retry_policy
         )
@@ -55,16 +55,18 @@ class Dialer:
 
     def linked(self) -> None:
         """An attempt succeeded."""
-        self._failures = 0
+        self._errors.clear()
 
     def _attempt_failed(self, failure: Failure, protocol: GreetingProtocol) -> None:
-        self._failures += 1
-        if self._stopped or self._failures > 1:
-            return
         assert isinstance(protocol, LinkProtocol)
+        error = protocol.dropped or failure.getErrorMessage()
+        if self._stopped or error in self._errors:
+            return
+        # Each way to fail is logged once until the harbor is linked.
+        self._errors.add(error)
         self._log.warn(
             "cannot link to harbor {harbor} at {address} yet: {error}; trying again",
             harbor=self._harbor,
             address=self._address,
-            error=protocol.dropped or failure.getErrorMessage(),
+            error=error,
         )

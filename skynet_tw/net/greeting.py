@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_greeting -*-
+# -*- test-case-name: tests.net.test_harbor -*-
 """Outgoing connections that count as made once their handshake is done."""
 
 from __future__ import annotations
@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.application.internet import ClientService
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
@@ -14,22 +13,13 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IReactorTime,
     IStreamClientEndpoint,
-    ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-
-def address_text(transport: ITransport | None) -> str:
-    """Name the other end of a connection, for the log."""
-    if transport is None:
-        return "nobody"
-    address = transport.getPeer()
-    if isinstance(address, IPv4Address | IPv6Address):
-        return f"{address.host}:{address.port}"
-    return str(address)
+from .transport import address_text
 
 
 class GreetingProtocol(Protocol):
@@ -57,8 +47,12 @@ class GreetingProtocol(Protocol):
             return fail(self._outcome)
         if self._outcome:
             return succeed(None)
-        self._greeting = Deferred(lambda _: self.drop("cancelled"))
+        self._greeting = Deferred(self._cancelled)
         return self._greeting
+
+    def _cancelled(self, greeting: Deferred[None]) -> None:
+        self._greeting = None
+        self.drop("nobody waits for it any more")
 
     def greeted(self) -> None:
         """Note that the handshake is done."""
@@ -177,14 +171,3 @@ class QuietClientService(ClientService):
         factory = Factory.forProtocol(Follower)
         factory.noisy = False
         super().__init__(endpoint, factory, retryPolicy=retry_policy, clock=clock)
-
-
-def drop_transport(transport: ITransport | None) -> None:
-    """Close a connection at once, whatever its transport can do."""
-    if transport is None:
-        return
-    abort = getattr(transport, "abortConnection", None)
-    if abort is None:
-        transport.loseConnection()
-    else:
-        abort()

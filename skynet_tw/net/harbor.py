@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from ..errors import BootFailed
+from ..errors import BadAddress, BootFailed
 from ..handle import NAME_LIMIT
 from ..interfaces import IRemote, IRemoteReceiver
 from ..link.slave import Slave, Told
@@ -84,6 +84,7 @@ class HarborRemote:
     :param retry_policy: seconds to wait after so many failed attempts in a row, for
         the master as for harbors; the place for jitter.
     :param limits: what strangers and stalled peers may cost.
+    :raises BadAddress: the id is out of range.
     """
 
     _log = Logger()
@@ -101,6 +102,8 @@ class HarborRemote:
         retry_policy: Callable[[int], float] = DEFAULT_RETRY_POLICY,
         limits: ConnectionLimits | None = None,
     ) -> None:
+        if not 1 <= harbor <= 255:
+            raise BadAddress(f"harbor id {harbor} is not in 1..255")
         if limits is None:
             limits = ConnectionLimits()
         self.harbor = harbor

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links -*-
+# -*- test-case-name: tests.net.test_links,tests.net.test_harbor -*-
 """All links of one node: those it dials, and those that others open."""
 
 from __future__ import annotations
@@ -197,9 +197,10 @@ class Links:
         self._tell.link_ready(harbor, link)
         self._check_complete()
 
-    def link_frames(self, harbor: int, frames: list[Frame]) -> None:
-        """A read brought messages."""
-        self._tell.frames_received(harbor, frames)
+    @property
+    def link_frames(self) -> Callable[[int, list[Frame]], None]:
+        """What takes the messages of a read."""
+        return self._tell.frames_received
 
     def link_busy(self, harbor: int) -> None:
         """The transport is full."""

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_lobby -*-
+# -*- test-case-name: tests.net.test_strangers -*-
 """Connections: all that are open, and those of which nobody knows who they are."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_master -*-
+# -*- test-case-name: tests.net.test_strangers -*-
 """The master's port: slaves and strangers."""
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from twisted.internet.interfaces import (
     IConsumer,
     IPushProducer,
     IReactorTime,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall
@@ -20,9 +19,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..link.master import Effects, Master
-from .greeting import address_text, drop_transport
 from .limits import ConnectionLimits
 from .lobby import Connections, FoldedLog, Lobby
+from .transport import address_text, drop_transport, tune
 
 
 @implementer(IPushProducer)
@@ -47,9 +46,7 @@ class MasterProtocol(Protocol):
         """Somebody connected."""
         transport = self.transport
         assert transport is not None
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
+        tune(transport)
         cast(IConsumer, transport).registerProducer(self, True)
         self._factory.opened(self)
 

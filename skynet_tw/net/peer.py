@@ -1,11 +1,12 @@
-# -*- test-case-name: tests.net.test_peer -*-
+# -*- test-case-name: tests.net.test_links,tests.net.test_strangers -*-
 """A link as Twisted sees it: the protocol, and what a node writes messages to."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, cast
 
-from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,7 +16,8 @@ from ..errors import ProtocolError
 from ..interfaces import Frame, ILink
 from ..link.peer import Peer
 from ..wire.harbor import FrameWriter
-from .greeting import GreetingProtocol, drop_transport
+from .greeting import GreetingProtocol
+from .transport import drop_transport, tune
 from .writer import writer_for
 
 
@@ -28,8 +30,9 @@ class LinkOwner(Protocol):
     def link_up(self, protocol: LinkProtocol, link: Link) -> None:
         """The handshake is done."""
 
-    def link_frames(self, harbor: int, frames: list[Frame]) -> None:
-        """A read brought messages; only between `link_up` and `link_down`."""
+    @property
+    def link_frames(self) -> Callable[[int, list[Frame]], None]:
+        """Called with a harbor and the messages of a read, while it is linked."""
 
     def link_busy(self, harbor: int) -> None:
         """The transport is full."""
@@ -94,6 +97,8 @@ class LinkProtocol(GreetingProtocol):
         self._harbor = 0
         self._busy = False
         self._reader = peer.reader
+        # Nothing stands between a read and the node that takes its messages.
+        self._deliver = owner.link_frames
         #: The core of this link.
         self.peer = peer
         #: Why we dropped the connection, None while we did not.
@@ -107,12 +112,10 @@ class LinkProtocol(GreetingProtocol):
         """Set up the connection, and greet if we dialed."""
         transport = self.transport
         assert transport is not None
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-            transport.setTcpKeepAlive(True)
-        self._owner.link_opened(self)
+        tune(transport)
         greeting = self.peer.open()
-        if greeting:
+        self._owner.link_opened(self)
+        if greeting and self.dropped is None:
             transport.write(greeting)
 
     def dataReceived(self, data: bytes) -> None:
@@ -122,7 +125,7 @@ class LinkProtocol(GreetingProtocol):
             return
         frames = self._reader.feed(data)
         if frames:
-            self._owner.link_frames(self._harbor, frames)
+            self._deliver(self._harbor, frames)
         if self._reader.error is not None:
             self._break(self._reader.error)
 

@@ -130,7 +130,7 @@ class Actor:
         self,
         dest: int | str,
         *args: Any,
-        timeout: float | None | _Default = DEFAULT,
+        timeout: float | _Default | None = DEFAULT,
         ptype: int = PType.LUA,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer.
@@ -163,7 +163,7 @@ class Actor:
         return self._context.node.names.register(self._context, name)
 
     def query(
-        self, name: str, timeout: float | None | _Default = DEFAULT
+        self, name: str, timeout: float | _Default | None = DEFAULT
     ) -> Deferred[Handle]:
         """Find who owns a name.
 

@@ -20,11 +20,11 @@ from zope.interface import implementer
 from .. import seri
 from ..errors import (
     LinkLost,
+    NoSuchActor,
     NoSuchName,
     NotReady,
     PackError,
     PeerDown,
-    QueueFull,
     RemoteError,
     SkynetError,
     TooLarge,
@@ -103,12 +103,12 @@ class Border:
     def explain(self, reply: Reply) -> str:
         """Say what a call waited for in vain."""
         if reply.expiry is NoSuchName:
-            return f"nobody registered the name {reply.describe!r}"
+            return f"nobody registered the name {reply.callee!r}"
         if reply.expiry is PeerDown:
-            return f"no link to harbor {reply.target >> 24} for {reply.describe}"
+            return f"no link to harbor {reply.target >> 24} for {reply.callee}"
         if reply.expiry is NotReady:
-            return f"the node was not ready to call {reply.describe}"
-        return f"no answer from {reply.describe}"
+            return f"the node was not ready to call {reply.callee}"
+        return f"no answer from {reply.callee}"
 
     # Outgoing messages
 
@@ -196,13 +196,25 @@ class Border:
         else:
             self._queue(dest, source, ptype, session, payload)
 
+    def pass_on(
+        self, dest: int, source: int, ptype: int, session: int | Reply, payload: bytes
+    ) -> None:
+        """Send a message to a handle of another harbor in its first sender's name."""
+        if not isinstance(session, Reply):
+            self.send(dest, source, ptype, session, payload)
+        elif dest >> 24 in self._links:
+            session.target = dest
+            self.send(dest, source, ptype, session.session, payload)
+        else:
+            self._queue(dest, source, ptype, session, payload)
+
     def send_error(self, dest: int, source: int, session: int) -> None:
         """Tell a caller in another node that its call failed."""
         try:
             self.send(dest, source, _ERROR, session, b"")
-        except SkynetError as error:
+        except SkynetError:
             self._node.ledger.queued += 1
-            self._node.ledger.drop(str(error), source, dest, _ERROR)
+            self._node.ledger.drop("an error cannot leave", source, dest, _ERROR)
 
     def send_to_name(
         self, name: str, source: int, ptype: int, session: int | Reply, payload: bytes
@@ -338,8 +350,8 @@ class Border:
                     self._hand_over(context, letter)
                 else:
                     self._send_on(letter)
-            except SkynetError as error:
-                refused.append((letter, error))
+            except SkynetError as why:
+                refused.append((letter, why))
         self.flush()
         # Whom this wakes may send to the name again: behind those in waiting.
         for letter, error in refused:
@@ -365,7 +377,9 @@ class Border:
             self._write_letter(link, letter)
             self._dirty.add(link)
             return
-        if harbor in self._gone or harbor == self._node.harbor:
+        if harbor == self._node.harbor:
+            raise NoSuchActor(f"no actor lives at {Handle(letter.destination)}")
+        if harbor in self._gone:
             raise PeerDown(f"harbor {harbor} is gone: {self._gone.get(harbor)}")
         if isinstance(session, Reply):
             session.expiry = PeerDown if self._past_peers else NotReady
@@ -433,6 +447,7 @@ class Border:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        self.settle()
         self.flush()
         self._stopped = True
         self._links.clear()
@@ -549,14 +564,14 @@ class Border:
                 context.drop_work_for(source)
                 calls.fail_where(
                     lambda r: r.target == source and r.caller is context,
-                    lambda r: RemoteError(f"{r.describe} is gone"),
+                    lambda r: RemoteError(f"{r.callee} is gone"),
                 )
             else:
                 self._node.late += 1
             return
         calls.pop(session)
         if ptype == _ERROR:
-            reply.fail(RemoteError(f"{reply.describe} answered with an error"))
+            reply.fail(RemoteError(f"{reply.callee} answered with an error"))
         elif reply.raw:
             reply.succeed(payload)
         else:
@@ -645,7 +660,7 @@ class Border:
         written = Reply.expiry
         self._node.calls.fail_where(
             lambda r: r.target >> 24 == harbor and r.expiry is written,
-            lambda r: LinkLost(f"the link to {r.describe} broke: {reason}"),
+            lambda r: LinkLost(f"the link to {r.callee} broke: {reason}"),
         )
         self._node.scheduler.run()
 

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from ..errors import CallTimeout, SkynetError
+from ..handle import Handle
 from ..message import MAX_SESSION
 
 if TYPE_CHECKING:
@@ -44,11 +45,13 @@ class Reply(Deferred[Any]):
     expiry: type[SkynetError] = CallTimeout
     #: Whether the answer is raw bytes instead of packed values.
     raw = False
+    #: Whether it has callbacks, so that the answer takes the Deferred's own way.
+    shared = False
 
-    def __init__(self, caller: Context, describe: object) -> None:
+    def __init__(self, caller: Context, describe: int | str) -> None:
         super().__init__(_cancelled)
         self.caller = caller
-        #: Who was called, for error texts.
+        #: The address as the caller gave it, for error texts.
         self.describe = describe
 
     def __await__(self) -> Generator[Deferred[Any], Any, Any]:
@@ -69,32 +72,56 @@ class Reply(Deferred[Any]):
             self.result = value
             self.task = None
             task.advance(task.coroutine.send, value)
-            if self.callbacks:
-                # Others came to wait after the task.
-                self.addBoth(_same)
 
     def fail(self, error: BaseException) -> None:
         """Raise *error* where the answer is awaited, unless it was answered before."""
         if self.called:
             return
         task, self.task = self.task, None
-        if task is None or self.callbacks:
+        if task is None:
             self.errback(Failure(error))
         else:
             self.called = True
             self.result = None
-        if task is not None:
             task.throw(error)
 
     def abandon(self) -> None:
-        """The caller is gone: cancel, and let nobody miss the error."""
+        """The caller is gone; it is no matter if nobody hears of it."""
         if not self.called:
-            self.addErrback(lambda failure: failure.trap(CancelledError))
-            self.cancel()
+            self.caller.node.calls.forget(self)
+            self.addErrback(lambda failure: failure.trap(SkynetError))
+            self.fail(SkynetError("the caller ended before the answer came"))
 
+    @property
+    def callee(self) -> str:
+        """Who was called, in words."""
+        called = self.describe
+        return str(Handle(called)) if isinstance(called, int) else str(called)
 
-def _same(result: object) -> object:
-    return result
+    def _share(self) -> None:
+        """Take the Deferred's own way from now on: somebody adds a callback."""
+        self.shared = True
+        task, self.task = self.task, None
+        if task is not None:
+            super().addBoth(task.resume)
+
+    if not TYPE_CHECKING:
+
+        def addCallbacks(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addCallbacks(*args, **kwargs)
+
+        def addCallback(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addCallback(*args, **kwargs)
+
+        def addErrback(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addErrback(*args, **kwargs)
+
+        def addBoth(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addBoth(*args, **kwargs)
 
 
 def _cancelled(reply: Deferred[Any]) -> None:

@@ -191,7 +191,7 @@ class Context:
                         self.answer(source, session, result)
                 else:
                     self._settle(result, ptype, source, session, body)
-            elif ptype == _RESPONSE or ptype == _ERROR:
+            elif ptype == _RESPONSE or ptype == _ERROR:  # noqa: SIM109, it is faster
                 if type(body) is bytes:
                     packed += 1
                 self._take_answer(ptype, source, session, body)
@@ -255,7 +255,7 @@ class Context:
         if isinstance(result, Deferred):
             self._start(_wait(result), ptype, source, session, body)
         elif session:
-            self.answer(source, session, result)
+            self._answer_as(ptype, source, session, result)
 
     def _start(
         self,
@@ -288,22 +288,47 @@ class Context:
         if not isinstance(session, Reply):
             if result is REDIRECTED:
                 return
-            values = result if type(result) is tuple else (
-                () if result is None else (result,)
+            values = (
+                result
+                if type(result) is tuple
+                else (() if result is None else (result,))
             )
             border = self.node.border
             try:
-                border.send(source, self.handle, _RESPONSE, session, border.pack(values))
-            except (PackError, TooLarge) as error:
-                self.log_failure(error, None, source, result)
-                border.send_error(source, self.handle, session)
+                border.send(
+                    source, self.handle, _RESPONSE, session, border.pack(values)
+                )
             except SkynetError as error:
-                self.node.ledger.queued += 1
-                self.node.ledger.drop(str(error), self.handle, source, _RESPONSE)
+                self._unanswered(source, session, result, error)
         elif result is not REDIRECTED:
             if type(result) is tuple and len(result) < 2:
                 result = result[0] if result else None
             session.caller.put_answer((_RESPONSE, self.handle, session, result))
+
+    def _answer_as(
+        self, ptype: int, source: int, session: int | Reply, result: Any
+    ) -> None:
+        """Answer a message of this type: to a raw one, bytes are the whole answer."""
+        raw = type(result) is bytes and ptype not in PACKED_TYPES
+        if not raw or isinstance(session, Reply):
+            self.answer(source, session, result)
+            return
+        try:
+            self.node.border.send(source, self.handle, _RESPONSE, session, result)
+        except SkynetError as error:
+            self._unanswered(source, session, result, error)
+
+    def _unanswered(
+        self, source: int, session: int, result: Any, error: SkynetError
+    ) -> None:
+        """An answer cannot leave: say so to the caller, where that can be reached."""
+        if isinstance(error, (PackError, TooLarge)):
+            self.log_failure(error, None, source, result)
+            self.node.border.send_error(source, self.handle, session)
+        else:
+            ledger = self.node.ledger
+            ledger.queued += 1
+            ledger.drop("an answer cannot leave", self.handle, source, _RESPONSE)
 
     def refuse(self, source: int, session: int | Reply, reason: str) -> None:
         """Answer a call with an error; a one-way message gets no answer."""
@@ -317,7 +342,10 @@ class Context:
         """A coroutine returned."""
         self.tasks.discard(task)
         if task.session:
-            self.answer(task.source, task.session, result)
+            if type(result) is bytes:
+                self._answer_as(task.ptype, task.source, task.session, result)
+            else:
+                self.answer(task.source, task.session, result)
 
     def broken(self, task: Task, error: BaseException) -> None:
         """A coroutine raised."""
@@ -400,9 +428,7 @@ class Context:
         self.mailbox.clear()
         scheduler = self.node.scheduler
         if scheduler.running:
-            scheduler.afterwards.append(
-                lambda: self._close(unhandled, counted, reason)
-            )
+            scheduler.afterwards.append(lambda: self._close(unhandled, counted, reason))
         else:
             scheduler.enter(self._close, unhandled, counted, reason)
 
@@ -439,10 +465,8 @@ class Context:
             reply.abandon()
         for source, session in self.linked:
             self.refuse(source, session, why)
-        watchers, self.watchers = self.watchers, []
-        for watcher in watchers:
-            if not watcher.called:
-                watcher.callback(why)
+        while self.watchers:
+            self.watchers.pop(0).callback(why)
         try:
             self.actor.stopped()
         except Exception as error:

@@ -21,10 +21,11 @@ def answer(
     LINK is answered with an error when the actor is gone, and not before: that is
     how `Actor.watch` and Skynet's own monitors see a remote death.
     """
+    if not session:
+        return
     question = body[0] if body else None
     if question == "LINK":
-        if session:
-            context.linked.append((source, session))
+        context.linked.append((source, session))
     elif question == "PING":
         context.answer(source, session, ())
     elif question == "STAT":
@@ -36,4 +37,6 @@ def answer(
     elif question == "INFO":
         context.answer(source, session, repr(context))
     else:
-        context.refuse(source, session, f"{context!r} has no debug command {question!r}")
+        context.refuse(
+            source, session, f"{context!r} has no debug command {question!r}"
+        )

@@ -59,6 +59,8 @@ class Names:
     def register(self, context: Context, name: str) -> Deferred[Handle]:
         """Give an actor a name, see `Actor.register`."""
         try:
+            if not context.alive:
+                raise NotReady(f"{context!r} has ended")
             if name.startswith("."):
                 return self._register_local(context, name)
             return self._register_global(context, self.check(name))
@@ -100,11 +102,13 @@ class Names:
         failure.trap(CancelledError)
         raise NotReady(f"the master did not confirm the name {name!r} in time")
 
-    def query(self, name: str, timeout: float | None | _Default) -> Deferred[Handle]:
+    def query(self, name: str, timeout: float | _Default | None) -> Deferred[Handle]:
         """Find the owner of a name, see `Actor.query`."""
         owner = self._node.routes.get(name)
         if owner is not None:
             return succeed(owner.handle)
+        if self._node.stopping:
+            return fail(NotReady("the node stops"))
         if not name.startswith("."):
             try:
                 self.check(name)
@@ -138,29 +142,31 @@ class Names:
                 other=Handle(handle),
             )
             taken = NameTaken(f"the name {name!r} belongs to {Handle(handle)}")
-            for waiting in self._echoes.pop(name, []):
-                waiting.errback(taken)
+            self._fail(self._echoes, name, taken)
             return
         self._known[name] = owner = Handle(handle)
         if owner.harbor != self._node.harbor:
             self.far[name] = owner
+        else:
+            self.far.pop(name, None)
+        # First what waits: whom the news wakes may send to the owner at once.
+        self._node.border.name_resolved(name, owner)
         self._settle(self._echoes, name, owner)
         self._settle(self._queries, name, owner)
-        self._node.border.name_resolved(name, owner)
         self._node.scheduler.run()
 
     def forget(self, context: Context) -> None:
         """An actor is gone; its names may be taken by another actor of this node."""
         for name in context.names:
             self._node.routes.pop(name, None)
-            self._own.pop(name, None)
+            if self._own.pop(name, None) is not None:
+                del self._known[name]
 
     def stop(self) -> None:
         """End all waits for names."""
         for table in (self._echoes, self._queries):
-            for waits in list(table.values()):
-                for waiting in list(waits):
-                    waiting.cancel()
+            for name in list(table):
+                self._fail(table, name, NotReady("the node stops"))
 
     def _wait(
         self, table: dict[str, list[Deferred[Handle]]], name: str, timeout: float | None
@@ -183,7 +189,16 @@ class Names:
         table: dict[str, list[Deferred[Handle]]], name: str, handle: Handle
     ) -> None:
         for waiting in table.pop(name, []):
-            waiting.callback(handle)
+            if not waiting.called:
+                waiting.callback(handle)
+
+    @staticmethod
+    def _fail(
+        table: dict[str, list[Deferred[Handle]]], name: str, error: SkynetError
+    ) -> None:
+        for waiting in table.pop(name, []):
+            if not waiting.called:
+                waiting.errback(error)
 
 
 def _keep_cancelled(result: object, timeout: float) -> object:

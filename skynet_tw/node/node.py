@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..handle import MAX_INDEX, Handle
 from ..interfaces import IRemote
-from ..message import PType
+from ..message import PACKED_TYPES, PType
 from .actor import DEFAULT, Actor, _Default
 from .border import Border
 from .calls import Calls, Reply
@@ -31,6 +31,16 @@ from .ledger import Ledger
 from .limits import Limits
 from .names import Names
 from .scheduler import Scheduler
+
+_T = TypeVar("_T")
+
+#: Why a one-way message is lost, when it is found out while it is sent.
+_LOST: dict[type[BaseException], str] = {
+    NoSuchActor: "no such actor",
+    NoSuchName: "no such name",
+    NotReady: "the node stops",
+    PeerDown: "its harbor is out of reach",
+}
 
 
 class Readiness(Protocol):
@@ -77,7 +87,8 @@ class Node:
         self._far: dict[int | str, Handle] = self.names.far
         self.calls.explain = self.border.explain
         self._last_index = 0
-        self._stopping = False
+        self.stopping = False
+        self._sleeps: set[Deferred[None]] = set()
         #: Ends the process that the node lives in, see `shutdown`.
         self.on_shutdown: Callable[[], object] | None = None
         #: The boot of this node, where it has one.
@@ -107,7 +118,7 @@ class Node:
 
     def spawn(self, actor_class: type[Actor], *args: Any) -> Deferred[Handle]:
         """Start an actor, see `Actor.spawn`."""
-        if self._stopping:
+        if self.stopping:
             return fail(NotReady("the node stops"))
         try:
             actor = actor_class()
@@ -187,21 +198,24 @@ class Node:
                 self.border.send_to_name(target, sender.handle, ptype, 0, payload)
             else:
                 self.border.send(target, sender.handle, ptype, 0, payload)
-        except (NoSuchActor, NoSuchName, PeerDown) as error:
+        except tuple(_LOST) as error:
             self.ledger.queued += 1
-            self.ledger.drop(str(error), sender.handle, dest, ptype)
+            self.ledger.drop(_LOST[type(error)], sender.handle, dest, ptype)
 
     def call(
         self,
         caller: Context,
         dest: int | str,
         args: tuple[Any, ...],
-        timeout: float | None | _Default,
+        timeout: float | _Default | None,
         ptype: int,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer, see `Actor.call`."""
         try:
             context = self.routes.get(dest)
+        except TypeError:
+            return fail(BadAddress(f"{dest!r} is no address"))
+        try:
             if context is None:
                 target = self._far.get(dest) or self._resolve(dest)
                 if not isinstance(target, Context):
@@ -209,12 +223,17 @@ class Node:
                 context = target
             reply = Reply(caller, dest)
             reply.target = context.handle
-            if timeout is not DEFAULT and timeout:
-                self.calls.add(reply, timeout)
+            if caller.gated and context.gated:
+                # Each may wait for the other for ever.
+                if context is caller:
+                    raise NotReady(f"{caller!r} answers nobody before it has started")
+                if isinstance(timeout, _Default):
+                    timeout = self.call_timeout
             context.put((ptype, caller.handle, reply, args))
+            if timeout is not DEFAULT and timeout:
+                assert not isinstance(timeout, _Default)
+                self.calls.add(reply, timeout)
             return reply
-        except TypeError:
-            return fail(BadAddress(f"{dest!r} is no address"))
         except SkynetError as error:
             return fail(error)
 
@@ -224,7 +243,7 @@ class Node:
         dest: int | str,
         target: int | str,
         args: tuple[Any, ...],
-        timeout: float | None | _Default,
+        timeout: float | _Default | None,
         ptype: int,
     ) -> Deferred[Any]:
         payload = self.border.encode(ptype, args)
@@ -243,13 +262,15 @@ class Node:
             target.put((ptype, source, session, args))
             return REDIRECTED
         payload = self.border.encode(ptype, args)
-        if isinstance(session, Reply) and not session.session:
-            self.calls.add(session, self.call_timeout or None)
+        if isinstance(session, Reply):
+            session.describe = dest
+            session.raw = ptype not in PACKED_TYPES
+            if not session.session:
+                self.calls.add(session, self.call_timeout or None)
         if isinstance(target, str):
             self.border.send_to_name(target, source, ptype, session, payload)
         else:
-            number = session.session if isinstance(session, Reply) else session
-            self.border.send(target, source, ptype, number, payload)
+            self.border.pass_on(target, source, ptype, session, payload)
         return REDIRECTED
 
     def _resolve(self, dest: int | str) -> Context | int | str:
@@ -284,14 +305,22 @@ class Node:
 
     def sleep(self, seconds: float) -> Deferred[None]:
         """A Deferred that fires after some seconds."""
-        return deferLater(self.clock, seconds)
+        sleep: Deferred[None] = deferLater(self.clock, seconds)
+        self._sleeps.add(sleep)
+
+        def over(result: _T) -> _T:
+            self._sleeps.discard(sleep)
+            return result
+
+        return sleep.addBoth(over)
 
     def watch(self, watcher: Context, handle: int) -> Deferred[str]:
         """Wait for an actor's end, see `Actor.watch`."""
         context = self.routes.get(handle)
         if context is not None:
-            gone: Deferred[str] = Deferred(context.watchers.remove)
-            context.watchers.append(gone)
+            watchers = context.watchers
+            gone: Deferred[str] = Deferred(watchers.remove)
+            watchers.append(gone)
             return gone
 
         def over(failure: Failure) -> str:
@@ -308,14 +337,23 @@ class Node:
 
     def stop(self) -> None:
         """End all actors, last one first; who waits for them is told."""
-        self._stopping = True
+        self.stopping = True
         for context in reversed(self.actors()):
             context.exit("the node stops")
+        if self.scheduler.running:
+            # An actor stops its own node: after the ends that wait for its batch.
+            self.scheduler.afterwards.append(self._stop)
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
         self.names.stop()
         self.border.stop()
-        self.border.flush()
         self.calls.stop()
         self.scheduler.stop()
+        for sleep in list(self._sleeps):
+            sleep.addErrback(lambda failure: failure.trap(CancelledError))
+            sleep.cancel()
 
     def _flush(self) -> None:
         self.border.flush()

@@ -79,7 +79,7 @@ class Outbox:
         return letter
 
     def remove_where(self, chosen: Callable[[Letter], bool]) -> list[Letter]:
-        """Remove and return the letters that are *chosen*; the rest keep their order."""
+        """Remove and return the *chosen* letters; the rest keep their order."""
         kept: deque[Letter] = deque()
         removed: list[Letter] = []
         for letter in self._letters:

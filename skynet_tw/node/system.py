@@ -11,9 +11,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from .actor import Actor, command, dispatch
 from ..handle import Handle
 from ..message import PType
+from .actor import Actor, command, dispatch
 
 
 class UniqueServices(Actor):

@@ -93,7 +93,7 @@ class Task:
             type(awaited) is Reply
             and awaited.task is None
             and not awaited.called
-            and not awaited.callbacks
+            and not awaited.shared
             and awaited.caller is self.context
         ):
             awaited.task = self

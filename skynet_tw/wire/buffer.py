@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.wire.test_buffer -*-
+# -*- test-case-name: tests.wire.test_framing -*-
 """What is left of a read when its last packet is not complete."""
 
 from __future__ import annotations

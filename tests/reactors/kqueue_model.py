@@ -73,14 +73,20 @@ _ACTIONS = (
     | KQ_EV_ONESHOT
     | KQ_EV_CLEAR
 )
-_EVERYTHING = select.POLLIN | select.POLLOUT | select.POLLRDHUP
+# Linux's numbers, so that the module can be imported, if not used, elsewhere.
+_RDHUP = 0x2000
+_EPOLLIN = 0x0001
+_EPOLLOUT = 0x0004
+_EPOLLET = 1 << 31
+
+_EVERYTHING = select.POLLIN | select.POLLOUT | _RDHUP
 _POLL_MASK = {
-    KQ_FILTER_READ: select.POLLIN | select.POLLRDHUP,
+    KQ_FILTER_READ: select.POLLIN | _RDHUP,
     KQ_FILTER_WRITE: select.POLLOUT,
 }
 _EDGE_MASK = {
-    KQ_FILTER_READ: select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET,
-    KQ_FILTER_WRITE: select.EPOLLOUT | select.EPOLLET,
+    KQ_FILTER_READ: _EPOLLIN | _RDHUP | _EPOLLET,
+    KQ_FILTER_WRITE: _EPOLLOUT | _EPOLLET,
 }
 # Seconds between looks at descriptors that poll() reports and no filter does.
 _FUTILE_PAUSE = 0.01
@@ -166,7 +172,7 @@ class _Descriptor:
             if _is_listening(sock):
                 backlog = max(_backlog(sock), 1) if waiting else 0
                 return waiting, False, backlog, 0
-        ended = bool(revents & select.POLLRDHUP)
+        ended = bool(revents & _RDHUP)
         error = self._error(revents) if ended else 0
         return (
             waiting or ended or failed,
@@ -184,7 +190,7 @@ class _Descriptor:
             room = 0 if failed else self._pipe_room()
             return writable or failed, failed, room, 0
         hung_up = bool(revents & select.POLLHUP)
-        if hung_up and not revents & select.POLLRDHUP:
+        if hung_up and not revents & _RDHUP:
             return failed, False, 0, 0  # not connected yet
         ended = hung_up or (writable and not failed and self._shut_for_writing())
         error = self._error(revents) if ended else 0

@@ -24,6 +24,11 @@ class BitmaskProofTests(SynchronousTestCase):
         self.assertTrue(outcome.passed, outcome.output)
         self.assertRegex(outcome.line, r"^reactor kqueue: [1-9]\d* tests passed$")
 
+    def test_one_operator(self) -> None:
+        """The dispatch of 2013 passes when it compares filters as numbers."""
+        outcome = run_on("kqueue-number", SUITE)
+        self.assertTrue(outcome.passed, outcome.output)
+
     def test_bitmask_dispatch_fails(self) -> None:
         """On the back end of 2013 the suite runs to its end and fails."""
         outcome = run_on("kqueue-bitmask", SUITE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, TypeVar
+from typing import Any
 
 from twisted.internet import task
 from twisted.internet.defer import Deferred, gatherResults
@@ -30,8 +30,6 @@ from zope.interface import implementer
 # More than the buffers of both ends of a loopback connection hold together.
 LARGE = 16 * 1024 * 1024
 MANY = 150
-
-T = TypeVar("T")
 
 
 @implementer(IHalfCloseableProtocol)
@@ -98,14 +96,14 @@ class Accepting(Factory):
     """
 
     def __init__(self, protocol: type[Recorder]) -> None:
-        self.protocol = protocol
+        self._protocol = protocol
         self.port: Any = None
         self.number = 0
         self.built: list[Recorder] = []
         self._waiting: list[Deferred[Recorder]] = []
 
     def buildProtocol(self, addr: object) -> Recorder:
-        made = self.protocol()
+        made = self._protocol()
         made.factory = self
         self.built.append(made)
         # In a later turn: by then the protocol has its transport.
@@ -201,7 +199,7 @@ class Descriptor:
 class ContractTests(TestCase):
     """Promises of a reactor that a node is built on."""
 
-    timeout = 20
+    timeout = 10
 
     async def listen(self, protocol: type[Recorder]) -> Accepting:
         from twisted.internet import reactor
@@ -351,7 +349,7 @@ class ContractTests(TestCase):
         accepting = await self.listen(Echo)
         accepted = accepting.next()
         client = await self.connect(accepting)
-        server = await accepted
+        await accepted
         await accepting.port.stopListening()
         with self.assertRaises(ConnectionRefusedError):
             await self.connect(accepting)
@@ -445,11 +443,12 @@ class ContractTests(TestCase):
         """A call from a thread wakes the reactor, again and again."""
         from twisted.internet import reactor
 
+        threads: Any = reactor
         answers: list[int] = []
 
         def in_thread() -> int:
             for number in range(20):
-                blockingCallFromThread(reactor, answers.append, number)
+                blockingCallFromThread(threads, answers.append, number)
             return len(answers)
 
         started = reactor.seconds()

@@ -1,0 +1,383 @@
+# -*- test-case-name: tests.link.test_master2013 -*-
+"""The master of 2013: which harbors there are, where they are, who owns which name.
+
+A harbor tells the master its address on a connection of its own; the master dials
+that address, and says everything on that second connection (harbor-2013, section 3).
+The last one to register an id or a name has it.  Better than in a real master:
+
+- A harbor that cannot be dialed at once is dialed again for a while, and so is one
+  whose second connection breaks while its own is up.
+- What is said while it is not connected is said when it is: the answer to a question
+  that a harbor asks while it joins is not lost.
+- A process that comes back under an id has to register its names again; those of the
+  one before it are forgotten, so that no message is sent to an actor that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from automat import TypeMachineBuilder, pep614
+
+from ..errors import ProtocolError
+from ..handle import Handle
+from ..wire.harbor2013 import (
+    NAME_SIZE,
+    Request,
+    RequestReader,
+    encode_told,
+)
+from ..wire.master import Connect, Hello, Malformed, Name, Query, Register
+from .master import MAX_NAMES
+from .membership import Dial, StopDialing
+from .notice import Notice
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be done after something happened to a master, in this order."""
+
+    #: Harbors to dial, and to leave; `StopDialing` ends the connection, too.
+    dials: list[Dial | StopDialing] = field(default_factory=list)
+    #: Bytes to write to harbors, on the connections that dialing them led to.
+    writes: list[tuple[int, bytes]] = field(default_factory=list)
+    #: Connections of harbors to close, each with the reason.
+    closes: list[tuple[Hashable, ProtocolError]] = field(default_factory=list)
+    #: What should be logged.
+    notices: list[Notice] = field(default_factory=list)
+
+
+class _Member(Protocol):
+    """What happens to one harbor."""
+
+    def register(self, address: str) -> None:
+        """It says where it is."""
+
+    def connected(self) -> None:
+        """The connection that we dialed is up."""
+
+    def lost(self, reason: str) -> None:
+        """The connection that we dialed is gone; it is dialed again."""
+
+    def hung_up(self) -> None:
+        """Its own connection is gone."""
+
+    def give_up(self, reason: str) -> None:
+        """It was dialed for long enough."""
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """A harbor."""
+
+    #: Its id.
+    harbor: int
+    master: Master
+    #: Where it is dialed.
+    address: str = ""
+    #: Its own connection, by which it registered.
+    connection: Hashable = None
+    #: The other end of that, for the log.
+    peer: str = ""
+    #: Whether the connection that we dialed is up.
+    connected: bool = False
+    #: What it has to be told once it is, the last of each kind.
+    missed: dict[Hashable, bytes] = field(default_factory=dict)
+    machine: _Member = field(init=False)
+
+    def dial(self) -> None:
+        """Dial its address, in place of any other."""
+        self.connected = False
+        self.master._effects.dials.append(Dial(self.harbor, self.address))
+
+
+def _make_member() -> Callable[[Member], _Member]:
+    builder = TypeMachineBuilder(_Member, Member)
+    absent = builder.state("absent")
+    dialing = builder.state("dialing")
+    present = builder.state("present")
+    # The second connection is lost, its own is not; and the other way round.
+    broken = builder.state("broken")
+    mute = builder.state("mute")
+
+    for state in (absent, dialing, broken):
+        state.upon(_Member.lost).loop().returns(None)
+    for state in (absent, present, mute):
+        state.upon(_Member.connected).loop().returns(None)
+        state.upon(_Member.give_up).loop().returns(None)
+    for state in (absent, mute):
+        state.upon(_Member.hung_up).loop().returns(None)
+    present.upon(_Member.hung_up).to(mute).returns(None)
+
+    def register(_: _Member, member: Member, address: str) -> None:
+        member.address = address
+        member.missed.clear()
+        member.dial()
+
+    for state in (absent, dialing, present, broken, mute):
+        state.upon(_Member.register).to(dialing)(register)
+
+    @pep614(dialing.upon(_Member.connected).to(present))
+    def introduce(_: _Member, member: Member) -> None:
+        member.master._introduce(member)
+
+    @pep614(broken.upon(_Member.connected).to(present))
+    def catch_up(_: _Member, member: Member) -> None:
+        member.master._catch_up(member)
+
+    @pep614(present.upon(_Member.lost).to(broken))
+    def lost(_: _Member, member: Member, reason: str) -> None:
+        member.connected = False
+        member.master._notice(
+            "master: lost the connection to harbor {harbor} at {address}: {reason};"
+            " dialing again",
+            harbor=member.harbor,
+            address=member.address,
+            reason=reason,
+        )
+
+    def leave(_: _Member, member: Member, reason: str = "it hung up") -> None:
+        member.master._leave(member, reason)
+
+    mute.upon(_Member.lost).to(absent)(leave)
+    for state in (dialing, broken):
+        state.upon(_Member.hung_up).to(absent)(leave)
+
+    @pep614(dialing.upon(_Member.give_up).to(absent))
+    def never_reached(_: _Member, member: Member, reason: str) -> None:
+        member.master._unreachable(member, reason)
+
+    @pep614(broken.upon(_Member.give_up).to(absent))
+    def not_reached_again(_: _Member, member: Member, reason: str) -> None:
+        member.master._unreachable(member, reason)
+
+    return builder.build()
+
+
+_member_machine = _make_member()
+
+
+class Master:
+    """The table of harbors and names."""
+
+    def __init__(self) -> None:
+        self._requests: dict[Hashable, tuple[str, RequestReader]] = {}
+        #: The harbors that registered and are not gone, by id.
+        self.members: dict[int, Member] = {}
+        #: The names and their owners.
+        self.names: dict[str, int] = {}
+        self._effects = Effects()
+
+    def connected(self, connection: Hashable, peer: str) -> None:
+        """Somebody opened a connection.
+
+        :param connection: what stands for it in everything that follows.
+        :param peer: the other end, for the log.
+        """
+        self._requests[connection] = (peer, RequestReader())
+
+    def feed(self, connection: Hashable, data: bytes) -> Effects:
+        """Take what was read from a connection; a closed one is ignored."""
+        entry = self._requests.get(connection)
+        if entry is not None:
+            peer, reader = entry
+            for request in reader.feed(data):
+                self._serve(connection, peer, request)
+            if reader.error is not None:
+                self._effects.closes.append((connection, reader.error))
+                self._hung_up(connection)
+        return self._take()
+
+    def lost(self, connection: Hashable) -> Effects:
+        """A connection is gone; a closed one is ignored."""
+        self._hung_up(connection)
+        return self._take()
+
+    def joined(self, connection: Hashable) -> bool:
+        """Whether a harbor registered by a connection."""
+        return any(m.connection is connection for m in self.members.values())
+
+    def half_open(self, connection: Hashable) -> int | None:
+        """A number that grows as an incomplete frame does; None if there is none."""
+        entry = self._requests.get(connection)
+        if entry is None or not entry[1].rest.kept:
+            return None
+        return entry[1].rest.changes
+
+    def reached(self, harbor: int) -> Effects:
+        """The connection that we dialed is up."""
+        self._tell(harbor, lambda machine: machine.connected())
+        return self._take()
+
+    def unreached(self, harbor: int, reason: str) -> Effects:
+        """The connection that we dialed is gone."""
+        self._tell(harbor, lambda machine: machine.lost(reason))
+        return self._take()
+
+    def give_up(self, harbor: int, reason: str) -> Effects:
+        """A harbor was dialed for long enough in vain."""
+        self._tell(harbor, lambda machine: machine.give_up(reason))
+        return self._take()
+
+    def _tell(self, harbor: int, what: Callable[[_Member], None]) -> None:
+        member = self.members.get(harbor)
+        if member is not None:
+            what(member.machine)
+
+    def _take(self) -> Effects:
+        effects, self._effects = self._effects, Effects()
+        return effects
+
+    def _notice(self, format: str, /, *, warn: bool = False, **fields: object) -> None:
+        self._effects.notices.append(Notice(format, fields, warn))
+
+    def _hung_up(self, connection: Hashable) -> None:
+        self._requests.pop(connection, None)
+        for member in list(self.members.values()):
+            if member.connection is connection:
+                member.connection = None
+                member.machine.hung_up()
+
+    # What harbors ask for
+
+    def _serve(
+        self, connection: Hashable, peer: str, request: Request | Malformed
+    ) -> None:
+        if isinstance(request, Hello):
+            self._register(connection, peer, request)
+        elif isinstance(request, Register):
+            self._name(peer, request)
+        elif isinstance(request, Query):
+            name = _cut(request.name)
+            if name in self.names:
+                self._announce(Name(name, self.names[name]))
+        else:
+            self._notice(
+                "master: ignored what {peer} said: {reason}",
+                peer=peer,
+                reason=request.reason,
+                warn=True,
+            )
+
+    def _register(self, connection: Hashable, peer: str, hello: Hello) -> None:
+        member = self.members.get(hello.harbor)
+        if member is None:
+            member = self.members[hello.harbor] = Member(hello.harbor, self)
+            member.machine = _member_machine(member)
+        if member.connection is not connection:
+            if member.connection is not None:
+                self._notice(
+                    "master: {peer} takes over as harbor {harbor} at {address}; that"
+                    " was {old} at {old_address}, which is connected still",
+                    warn=True,
+                    peer=peer,
+                    harbor=hello.harbor,
+                    address=hello.address,
+                    old=member.peer,
+                    old_address=member.address,
+                )
+            self._forget_names(hello.harbor)
+        member.connection, member.peer = connection, peer
+        member.machine.register(hello.address)
+
+    def _name(self, peer: str, request: Register) -> None:
+        name, owner = _cut(request.name), Handle(request.handle)
+        problem = None
+        if not name:
+            problem = "it is empty"
+        elif owner.harbor == 0:
+            problem = f"{owner} is in no harbor"
+        elif name not in self.names and len(self.names) >= MAX_NAMES:
+            problem = f"there are {MAX_NAMES} names already"
+        if problem is not None:
+            self._notice(
+                "master: {peer} cannot register {name!r}: {problem}",
+                warn=True,
+                peer=peer,
+                name=request.name,
+                problem=problem,
+            )
+            return
+        self.names[name] = request.handle
+        self._announce(Name(name, request.handle))
+
+    def _forget_names(self, harbor: int) -> None:
+        """A new process will say its names again; what it does not say is no more."""
+        self.names = {
+            name: handle
+            for name, handle in self.names.items()
+            if Handle(handle).harbor != harbor
+        }
+        for member in self.members.values():
+            for key in list(member.missed):
+                if isinstance(key, str) and key not in self.names:
+                    del member.missed[key]
+
+    # What harbors are told
+
+    def _announce(self, told: Connect | Name) -> None:
+        """Tell all harbors, now or when they are connected; not one of itself."""
+        data = encode_told(told)
+        for harbor in sorted(self.members):
+            member = self.members[harbor]
+            if isinstance(told, Name):
+                key: Hashable = told.name
+            elif told.harbor == harbor:
+                continue
+            else:
+                key = told.harbor
+            if member.connected:
+                self._effects.writes.append((harbor, data))
+            else:
+                member.missed[key] = data
+
+    def _introduce(self, new: Member) -> None:
+        """A harbor is connected: tell the others of it, and it of the others."""
+        self._announce(Connect(new.harbor, new.address))
+        for harbor in sorted(self.members):
+            member = self.members[harbor]
+            if member.connected:
+                new.missed[harbor] = encode_told(Connect(harbor, member.address))
+        self._catch_up(new)
+        self._notice(
+            "master: harbor {harbor} at {address} joined from {peer}",
+            harbor=new.harbor,
+            address=new.address,
+            peer=new.peer,
+        )
+
+    def _catch_up(self, member: Member) -> None:
+        member.connected = True
+        missed, member.missed = member.missed, {}
+        for data in missed.values():
+            self._effects.writes.append((member.harbor, data))
+
+    def _leave(self, member: Member, reason: str) -> None:
+        member.connected = False
+        self.members.pop(member.harbor, None)
+        self._effects.dials.append(StopDialing(member.harbor))
+        self._notice(
+            "master: harbor {harbor} at {address} left: {reason}",
+            harbor=member.harbor,
+            address=member.address,
+            reason=reason,
+        )
+
+    def _unreachable(self, member: Member, reason: str) -> None:
+        self._notice(
+            "master: cannot dial harbor {harbor} at {address}: {reason}; it has to"
+            " register again",
+            warn=True,
+            harbor=member.harbor,
+            address=member.address,
+            reason=reason,
+        )
+        self._leave(member, "it cannot be dialed")
+
+
+def _cut(name: str) -> str:
+    """A name as harbors are told it."""
+    data = name.encode("utf-8", "surrogateescape")[:NAME_SIZE].partition(b"\0")[0]
+    return data.decode("utf-8", "surrogateescape")

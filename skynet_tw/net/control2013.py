@@ -1,0 +1,111 @@
+# -*- test-case-name: tests.net.test_harbor2013 -*-
+"""The connection of a harbor of 2013 to its master, made again whenever it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from ..link.harbor2013 import Registration
+from .control import REFUSALS, REFUSED_PAUSE, Control
+from .limits import ConnectionLimits
+
+#: Seconds that a master may take to dial us again by itself.
+DIALS_AGAIN = 1.0
+
+
+class Control2013(Control):
+    """Registers with the master, and registers again.
+
+    :param registration: the core that speaks with it.
+    :param endpoint: where the master is.
+    :param name: the same for people.
+    :param clock: schedules attempts.
+    :param retry_policy: seconds to wait after so many failed attempts in a row.
+    :param limits: how long a master may take to dial us.
+    """
+
+    def __init__(
+        self,
+        registration: Registration,
+        endpoint: IStreamClientEndpoint,
+        name: str,
+        clock: IReactorTime,
+        retry_policy: Callable[[int], float],
+        limits: ConnectionLimits,
+    ) -> None:
+        super().__init__(
+            registration, endpoint, name, clock, retry_policy, limits, _ignore
+        )
+        self._registration = registration
+        self._introduced_at = 0.0
+        self._repeat_at: float | None = None
+        self._repeated = False
+
+    @property
+    def expects_master(self) -> bool:
+        """Whether we registered, and the master did not dial us since."""
+        return self._current is not None and not self._registration.introduced
+
+    def dialed_back(self) -> None:
+        """The master has dialed us."""
+        self._repeat_at = None
+        self._introduced_at = self._clock.seconds()
+        self._apply(self._registration.dialed_back())
+        if self._current is not None and not self.joined:
+            self._accept(self._current)
+
+    def left_alone(self) -> None:
+        """The connection is gone that the master dialed.
+
+        Our own master dials again; a real one does so when we register again.  If it
+        has hung up because another node has our id by now, to do so would take the id
+        away from that: soon after the last time it is not done.
+        """
+        if not self._registration.introduced:
+            return
+        now = self._clock.seconds()
+        self._registration.left_alone()
+        again = self._repeated and now - self._introduced_at < REFUSED_PAUSE
+        pause = REFUSED_PAUSE if again else DIALS_AGAIN
+        self._repeat_at = now + pause
+        self._log.warn(
+            "the master at {master} has closed its connection to us{why}; if it does"
+            " not dial again, we register again in {pause:.0f} s",
+            master=self._name,
+            why=" again: another node may have our id" if again else "",
+            pause=pause,
+        )
+
+    def sweep(self) -> None:
+        """Drop a connection on which the master keeps us waiting."""
+        protocol = self._current
+        if protocol is None:
+            return
+        now = self._clock.seconds()
+        if not self.joined and now - protocol.since >= self._limits.handshake:
+            # A real master dials once for each registration.
+            protocol.drop(f"it did not dial us for {self._limits.handshake:g} s")
+        elif self._repeat_at is not None and now >= self._repeat_at:
+            self._repeat_at = now + REFUSED_PAUSE
+            self._repeated = True
+            self._apply(self._registration.repeat())
+
+    def waiting_for(self) -> str | None:
+        """What is waited for, in words; None once joined."""
+        text = super().waiting_for()
+        if text is not None and self._current is not None:
+            return f"{text} to dial us at {self._registration.address}"
+        return text
+
+    def _refusal(self) -> str:
+        return (
+            f"the master at {self._name} closed the connection {REFUSALS} times"
+            f" without dialing us at {self._registration.address}; if it is one of"
+            " current Skynet nodes, it wants --wire modern"
+        )
+
+
+def _ignore(told: object) -> None:
+    """What the master says comes on another connection."""

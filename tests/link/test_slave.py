@@ -1,0 +1,142 @@
+"""Tests of a slave's side of the control connection."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw.errors import TooLarge
+from skynet_tw.link.slave import Effects, Slave
+from skynet_tw.wire.master import (
+    Connect,
+    ControlReader,
+    Dead,
+    Hello,
+    Name,
+    Packet,
+    Query,
+    Record,
+    Register,
+    Wait,
+    encode,
+)
+
+
+def said(effects: Effects) -> list[Record]:
+    """What was written."""
+    return ControlReader().feed(effects.write)
+
+
+class SlaveTests(SynchronousTestCase):
+    """Harbor 2 and its master."""
+
+    def setUp(self) -> None:
+        self.slave = Slave(2, "host:2")
+
+    def hear(self, *packets: Packet) -> Effects:
+        return self.slave.feed(b"".join(map(encode, packets)))
+
+    def join(self) -> Effects:
+        self.slave.connected()
+        return self.hear(Wait(0))
+
+    def test_greeting(self) -> None:
+        """H is said at once, and nothing else until the answer."""
+        self.assertEqual(said(self.slave.connected()), [Hello(2, "host:2")])
+        self.assertEqual(self.slave.register("X", 0x02000001).write, b"")
+        self.assertEqual(self.slave.query("Y").write, b"")
+        effects = self.hear(Wait(3))
+        self.assertEqual(said(effects), [Register("X", 0x02000001), Query("Y")])
+        self.assertEqual(effects.told, [Wait(3)])
+
+    def test_early_packets(self) -> None:
+        """What comes before the answer is told after it, in order."""
+        self.slave.connected()
+        early: list[Packet] = [Connect(3, "host:3"), Name("N", 5), Dead(3)]
+        self.assertEqual(self.hear(*early).told, [])
+        self.assertEqual(self.hear(Wait(1), Dead(4)).told, [Wait(1), *early, Dead(4)])
+
+    def test_no_master(self) -> None:
+        """Whoever answers H with anything else is no master."""
+        for data in (b"\x02\x0c\x5a", encode(Query("X")), b"\x03\x07\x07\x07", b"\0"):
+            slave = Slave(2, "host:2")
+            slave.connected()
+            self.assertIsNotNone(slave.feed(data).error)
+
+    def test_odd_packets_of_a_master(self) -> None:
+        """What a real master passes on from strangers is ignored, not fatal."""
+        self.join()
+        for data in (
+            bytes.fromhex("070c43122c010c61"),  # C, 300, "a"
+            bytes.fromhex("040c440c78"),  # D, "x"
+            bytes.fromhex("040c5a0c78"),  # Z, "x"
+        ):
+            effects = self.slave.feed(data)
+            self.assertIsNone(effects.error)
+            self.assertEqual(effects.told, [])
+            self.assertEqual(len(effects.notices), 1)
+
+    def test_repeats_after_a_loss(self) -> None:
+        """Own names, and names not known yet, are said again on a new connection."""
+        self.join()
+        self.slave.register("MINE", 0x02000001)
+        self.slave.query("KNOWN")
+        self.slave.query("UNKNOWN")
+        self.hear(Name("MINE", 0x02000001), Name("KNOWN", 0x01000001))
+        self.slave.lost()
+        self.assertEqual(self.slave.register("LATER", 0x02000002).write, b"")
+        self.assertEqual(said(self.slave.connected()), [Hello(2, "host:2")])
+        self.assertEqual(
+            said(self.hear(Wait(0))),
+            [
+                Register("MINE", 0x02000001),
+                Register("LATER", 0x02000002),
+                Query("UNKNOWN"),
+            ],
+        )
+
+    def test_half_a_packet_is_forgotten_with_its_connection(self) -> None:
+        """A new connection does not go on with the bytes of the old one."""
+        self.join()
+        self.slave.feed(encode(Dead(3))[:2])
+        self.assertIsNotNone(self.slave.half_open)
+        self.slave.lost()
+        self.slave.connected()
+        self.assertIsNone(self.slave.half_open)
+        self.assertEqual(self.hear(Wait(0)).told, [Wait(0)])
+
+    def test_own_name_is_taken(self) -> None:
+        """A name that belongs to another harbor from the start is not ours."""
+        self.join()
+        self.slave.register("X", 0x02000001)
+        taken = Name("X", 0x01000001)
+        self.assertEqual(self.hear(taken).told, [taken])
+        self.assertEqual(self.slave.names, {})
+
+    def test_own_name_is_contradicted(self) -> None:
+        """Once confirmed, a name is ours whatever else a real master announces."""
+        self.join()
+        self.slave.register("X", 0x02000001)
+        mine = Name("X", 0x02000001)
+        self.assertEqual(self.hear(mine).told, [mine])
+        effects = self.hear(Name("X", 0x03000001))
+        self.assertEqual(effects.told, [])
+        self.assertIn(":03000001", str(effects.notices[0]))
+        self.assertEqual(self.slave.names, {"X": 0x02000001})
+
+    def test_own_name_is_lost_during_an_absence(self) -> None:
+        """On a new connection the first word about a name decides again."""
+        self.join()
+        self.slave.register("X", 0x02000001)
+        self.hear(Name("X", 0x02000001))
+        self.slave.lost()
+        self.join()
+        taken = Name("X", 0x03000001)
+        self.assertEqual(self.hear(taken).told, [taken])
+        self.assertEqual(self.slave.names, {})
+
+    def test_too_long(self) -> None:
+        """A name that fits no packet is refused, and not repeated for ever."""
+        self.assertRaises(TooLarge, self.slave.register, "A" * 300, 1)
+        self.assertRaises(TooLarge, self.slave.query, "A" * 300)
+        self.slave.connected()
+        self.assertEqual(said(self.hear(Wait(0))), [])

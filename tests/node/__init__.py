@@ -1,0 +1,1 @@
+"""Tests of the node layer: actors, calls, names, the border, the ledger."""
