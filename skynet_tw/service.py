@@ -23,6 +23,7 @@ class NodeService(Service):
     :param remote: its remote layer, None for a node without one.
     :param on_failure: told when the boot failed after the ports were bound.
     :param closers: closed last: the master, where this node runs it.
+    :param when_running: calls a function once the reactor runs.
     """
 
     _log = Logger()
@@ -34,12 +35,14 @@ class NodeService(Service):
         remote: IRemote | None,
         on_failure: Callable[[BootFailed], None],
         closers: tuple[Callable[[], Deferred[None]], ...] = (),
+        when_running: Callable[[Callable[[], None]], object] = lambda begin: begin(),
     ) -> None:
         self.node = node
         self.boot = boot
         self._remote = remote
         self._on_failure = on_failure
         self._closers = closers
+        self._when_running = when_running
         self._bound = False
 
     def privilegedStartService(self) -> None:  # noqa: N802
@@ -57,13 +60,17 @@ class NodeService(Service):
             raise error.value
 
     def startService(self) -> None:  # noqa: N802
-        """Boot; `Boot.when_ready` tells the end of it."""
+        """Boot once the reactor runs; `Boot.when_ready` tells the end of it."""
         super().startService()
         if not self._bound:
             # ``twist`` has no privileges to drop and does not call the other.
             self.privilegedStartService()
         self.boot.when_ready().addErrback(self._failed)
-        self.boot.begin()
+        self._when_running(self._begin)
+
+    def _begin(self) -> None:
+        if self.running:
+            self.boot.begin()
 
     def _failed(self, failure: object) -> None:
         error = self.boot.error

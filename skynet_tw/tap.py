@@ -44,11 +44,12 @@ def makeService(options: Options) -> IService:
         sys.path.insert(0, os.path.abspath(config.path))
     try:
         starts = [load_start(text) for text in config.start]
+        # First, so that whoever reads "node ready" may send a signal.
+        reactor.callWhenRunning(_stop_on_signals, reactor)  # type: ignore[attr-defined]
         service = build(config, starts, reactor, _stop_with_failure(reactor))
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
     service.node.on_shutdown = reactor.stop  # type: ignore[attr-defined]
-    reactor.callWhenRunning(_stop_on_signals, reactor)  # type: ignore[attr-defined]
     return service
 
 
@@ -97,8 +98,14 @@ def build(
         () if master is None else (master.bind,),
         config.boot_timeout,
     )
-    closers = () if master is None else (master.close,)
-    return NodeService(node, boot, remote, on_failure, closers)
+    return NodeService(
+        node,
+        boot,
+        remote,
+        on_failure,
+        () if master is None else (master.close,),
+        reactor.callWhenRunning,
+    )
 
 
 def _show_boot_failures_in_one_line() -> None:
@@ -124,8 +131,7 @@ def _stop_with_failure(reactor: Any) -> Callable[[BootFailed], None]:
         # twistd ends with 0 whenever its reactor returns. This runs after it has
         # removed its pid file and written its last line.
         atexit.register(_exit, 1)
-        # It may fail before the reactor has begun to run.
-        reactor.callWhenRunning(reactor.stop)
+        reactor.stop()
 
     return stop
 

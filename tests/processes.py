@@ -42,7 +42,7 @@ class NodeProcess(ProcessProtocol):
     def node(cls, reactor: Any, *options: str, by: str = "twistd") -> NodeProcess:
         """Run ``twistd skynet``, or ``twist skynet``, with *options*."""
         program = str(Path(sys.executable).with_name(by))
-        first = ["--pidfile=", "-n"] if by == "twistd" else []
+        first = ["--pidfile=", "-n"] if by == "twistd" else ["--log-format=text"]
         return cls.start(reactor, [program, *first, "skynet", *options])
 
     @property

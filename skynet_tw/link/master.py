@@ -21,9 +21,10 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..errors import BadAddress
+from ..errors import BadAddress, OtherWire
 from ..handle import Handle, check_global_name
 from ..wire.master import (
+    NOT_2013,
     Connect,
     ControlReader,
     Dead,
@@ -187,6 +188,8 @@ class Master:
             for record in reader.feed(data):
                 control.take(record)
             if reader.error is not None:
+                if isinstance(reader.error, OtherWire):
+                    self._effects.writes.append((connection, NOT_2013))
                 control.drop(str(reader.error))
         return self._take_effects()
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..errors import ProtocolError
+from ..errors import OtherWire, ProtocolError
 from ..wire.harbor import FrameReader
 
 
@@ -103,6 +103,9 @@ class Peer:
         if not data:
             return None
         harbor = data[0]
+        if harbor == 0:
+            # No id, but the length of the first frame of a node of 2013.
+            raise OtherWire(theirs="2013", ours="modern")
         if self.expected is not None and harbor != self.expected:
             raise ProtocolError(
                 f"harbor {self.expected} was dialed, and {harbor} answered"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -15,8 +16,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BootFailed
-from ..link.slave import Effects, Slave, Told
+from ..errors import BootFailed, OtherWire
+from ..link.slave import Effects, Told
 from ..wire.master import Wait
 from .greeting import (
     GreetedEndpoint,
@@ -34,6 +35,33 @@ REFUSALS = 3
 REFUSED_PAUSE = 60.0
 
 
+class Speaker(Protocol):
+    """The core that speaks with a master: `Slave`, or that of the other wire."""
+
+    @property
+    def harbor(self) -> int:
+        """Our id."""
+
+    @property
+    def half_open(self) -> int | None:
+        """A number that grows as an incomplete packet does; None if there is none."""
+
+    def connected(self) -> Effects:
+        """A connection to the master is up."""
+
+    def feed(self, data: bytes) -> Effects:
+        """Take what was read from the master."""
+
+    def lost(self) -> None:
+        """The connection to the master is gone."""
+
+    def register(self, name: str, handle: int) -> Effects:
+        """Own a name, on this connection and on all that follow."""
+
+    def query(self, name: str) -> Effects:
+        """Ask for a name, on this connection and on those that follow until known."""
+
+
 class ControlProtocol(GreetingProtocol):
     """One connection to the master.
 
@@ -43,8 +71,6 @@ class ControlProtocol(GreetingProtocol):
     def __init__(self, control: Control) -> None:
         super().__init__()
         self._control = control
-        #: Why we dropped the connection, None while we did not.
-        self.dropped: str | None = None
         #: Whether ``H`` was written.
         self.said_hello = False
         #: When it was, and since when half a packet made no progress.
@@ -96,7 +122,7 @@ class Control:
 
     def __init__(
         self,
-        slave: Slave,
+        slave: Speaker,
         endpoint: IStreamClientEndpoint,
         name: str,
         clock: IReactorTime,
@@ -213,11 +239,10 @@ class Control:
                     reason=str(effects.error),
                 )
             protocol.drop(str(effects.error))
+            if isinstance(effects.error, OtherWire) and not self._was_joined:
+                self._refused(f"the master at {self._name}: {effects.error}")
         if self.joined:
-            protocol.greeted()
-            waiting, self._waiting = self._waiting, None
-            if waiting is not None:
-                waiting.callback(None)
+            self._greeted(protocol)
 
     def closed(self, protocol: ControlProtocol, reason: str) -> None:
         """A connection is gone."""
@@ -236,6 +261,12 @@ class Control:
                         reason=reason,
                     )
         self._open.discard(protocol)
+
+    def _greeted(self, protocol: ControlProtocol) -> None:
+        protocol.greeted()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
 
     def _accepted(self) -> None:
         self.joined = True
@@ -278,7 +309,7 @@ class Control:
             error = "it closed the connection without an answer"
             self._refusals += 1
             if self._refusals == REFUSALS:
-                self._refused()
+                self._refused(self._refusal())
         else:
             self._refusals = 0
             if error not in self._errors:
@@ -291,13 +322,15 @@ class Control:
                 )
         self._last_error = error
 
-    def _refused(self) -> None:
-        """The master does not want us, or not under this id."""
-        why = (
+    def _refusal(self) -> str:
+        return (
             f"the master at {self._name} refuses harbor id {self._slave.harbor}"
             f" ({REFUSALS} times): the id is taken, or it was used before (a master of"
             " the original Skynet never frees an id)"
         )
+
+    def _refused(self, why: str) -> None:
+        """The master does not want us, or not under this id."""
         if self._was_joined:
             self._log.warn(
                 "{why}; we go on with the links that we have, and try every"

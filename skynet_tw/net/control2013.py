@@ -54,7 +54,8 @@ class Control2013(Control):
         self._introduced_at = self._clock.seconds()
         self._apply(self._registration.dialed_back())
         if self._current is not None and not self.joined:
-            self._accept(self._current)
+            self._accepted()
+            self._greeted(self._current)
 
     def left_alone(self) -> None:
         """The connection is gone that the master dialed.

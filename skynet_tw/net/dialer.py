@@ -11,7 +11,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .greeting import GreetedEndpoint, GreetingProtocol, QuietClientService
-from .peer import LinkProtocol
 
 
 class Dialer:
@@ -23,6 +22,7 @@ class Dialer:
     :param build: makes the protocol of an attempt.
     :param clock: schedules attempts.
     :param retry_policy: seconds to wait after so many failed attempts in a row.
+    :param failed: told why an attempt failed, each time.
     """
 
     _log = Logger()
@@ -32,12 +32,14 @@ class Dialer:
         harbor: int,
         address: str,
         endpoint: Callable[[], IStreamClientEndpoint],
-        build: Callable[[], LinkProtocol],
+        build: Callable[[], GreetingProtocol],
         clock: IReactorTime,
         retry_policy: Callable[[int], float],
+        failed: Callable[[str], None] = lambda error: None,
     ) -> None:
         self._harbor = harbor
         self._address = address
+        self._failed = failed
         self._stopped = False
         self._errors: set[str] = set()
         self._service = QuietClientService(
@@ -58,9 +60,11 @@ class Dialer:
         self._errors.clear()
 
     def _attempt_failed(self, failure: Failure, protocol: GreetingProtocol) -> None:
-        assert isinstance(protocol, LinkProtocol)
         error = protocol.dropped or failure.getErrorMessage()
-        if self._stopped or error in self._errors:
+        if self._stopped:
+            return
+        self._failed(error)
+        if error in self._errors:
             return
         # Each way to fail is logged once until the harbor is linked.
         self._errors.add(error)

@@ -32,6 +32,8 @@ class GreetingProtocol(Protocol):
         self._greeting: Deferred[None] | None = None
         self._follower: IProtocol | None = None
         self._outcome: Failure | bool = False
+        #: Why we dropped the connection, None while we did not.
+        self.dropped: str | None = None
 
     @property
     def peer_text(self) -> str:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from ..errors import PackError
-from ..interfaces import IRemote, IRemoteReceiver
+from ..interfaces import IRemote
 from ..link.harbor2013 import Registration
 from ..seri import pack_values, unpack
 from ..wire.harbor2013 import NAME_SIZE
@@ -64,11 +64,6 @@ class HarborRemote2013(Remote):
         self._links2013 = links
         super().__init__(harbor, address, listen, links, control, clock, limits)
 
-    def attach(self, receiver: IRemoteReceiver) -> None:
-        """Say, before anything else, who is told what happens."""
-        self._receiver = receiver
-        super().attach(receiver)
-
     def pack(self, values: Sequence[Any]) -> bytes:
         """Encode values as the lua-seri of 2013.
 
@@ -89,15 +84,17 @@ class HarborRemote2013(Remote):
 
     def _name_known(self, told: Name) -> None:
         self._registration.heard(told)
-        self._receiver.name_known(told.name, told.handle)
+        self._tell.name_known(told.name, told.handle)
 
 
 def _check_strings(value: Any) -> None:
     """Refuse strings that a real node cannot unpack, wherever they are."""
     if isinstance(value, (str, bytes, bytearray, memoryview)):
-        size = len(value.encode("utf-8", "surrogateescape")) if isinstance(
-            value, str
-        ) else len(value)
+        size = (
+            len(value.encode("utf-8", "surrogateescape"))
+            if isinstance(value, str)
+            else len(value)
+        )
         if size > MAX_STRING:
             raise PackError(
                 "a string", f"it has {size} bytes; nodes of 2013 die above {MAX_STRING}"

@@ -18,15 +18,12 @@ from ..interfaces import Frame, IRemoteReceiver
 from ..link.harbor2013 import (
     Action,
     Await,
-    Dial,
-    Expected,
     Finish,
-    Gone,
     Lost,
     Neighbours,
     Ready,
-    StopDialing,
 )
+from ..link.membership import Dial, Expected, Gone, StopDialing
 from ..wire.harbor2013 import Told
 from ..wire.master import Connect, Malformed, Name
 from .dialer import Dialer

@@ -101,8 +101,6 @@ class BackProtocol(GreetingProtocol):
         self.harbor = harbor
         #: Since when the transport is full of what the harbor does not read.
         self.full_since: float | None = None
-        #: Why we dropped the connection, None while we did not.
-        self.dropped: str | None = None
 
     def connectionMade(self) -> None:
         """The harbor took our call."""

@@ -101,8 +101,6 @@ class LinkProtocol(GreetingProtocol):
         self._deliver = owner.link_frames
         #: The core of this link.
         self.peer = peer
-        #: Why we dropped the connection, None while we did not.
-        self.dropped: str | None = None
         #: When the connection was opened, on the owner's clock.
         self.since = 0.0
         #: For the owner's sweep: which half frame made its last progress when.

@@ -203,8 +203,6 @@ class LinkProtocol(GreetingProtocol):
         self.link: Link | None = None
         #: Whether the transport is full.
         self.busy = False
-        #: Why we dropped the connection, None while we did not.
-        self.dropped: str | None = None
 
     def connectionMade(self) -> None:
         """The harbor took our call."""

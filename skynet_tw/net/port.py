@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from collections.abc import Callable
 
-from .harbor import cannot_listen
+from .remote import cannot_listen
 from .master import MasterFactory
 
 

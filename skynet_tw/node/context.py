@@ -155,10 +155,12 @@ class Context:
         commands = self.commands
         actor = self.actor
         node = self.node
+        ledger = node.ledger
         handled = packed = 0
         while mailbox and handled < limit:
             ptype, source, session, body = mailbox.popleft()
             handled += 1
+            ledger.handled += 1
             if ptype == _LUA:
                 if type(body) is bytes:
                     packed += 1
@@ -210,7 +212,6 @@ class Context:
                     else:
                         body = (body,)
                 self._dispatch(ptype, source, session, body)
-        node.ledger.handled += handled
         if packed:
             node.border.handled(packed)
 

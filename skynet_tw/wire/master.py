@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ProtocolError, TooLarge, UnpackError
+from ..errors import OtherWire, ProtocolError, TooLarge, UnpackError
 from ..seri import pack, unpack
 from .buffer import Remainder
 from .framing import PacketReader
 
 #: Longest packet, in bytes behind its length.
 MAX_PACKET = 255
+
+#: What a node of 2013 is answered: its own master would say nothing at all.
+NOT_2013 = b"\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,8 @@ def decode(body: bytes) -> Record:
     :raises ProtocolError: it is no packet at all.
     """
     if not body:
-        raise ProtocolError("an empty control packet")
+        # The length of whatever nodes of 2013 say to a master begins with a zero byte.
+        raise OtherWire(theirs="2013", ours="modern")
     try:
         letter, *values = unpack(body)
     except UnpackError as error:

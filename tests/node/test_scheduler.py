@@ -20,6 +20,14 @@ class _Running(Clock):
         self.rightNow += 0.001
         return float(self.rightNow)
 
+    def turn(self) -> None:
+        """One turn of a reactor: what is due now, not what that arranges."""
+        for call in list(self.calls):
+            if call.active() and call.getTime() <= self.rightNow:
+                self.calls.remove(call)
+                call.called = 1
+                call.func(*call.args, **call.kw)
+
 
 class FairnessTests(NodeTestCase):
     """Nobody is starved."""
@@ -57,10 +65,10 @@ class FairnessTests(NodeTestCase):
         for n in range(1000):
             client.send(handle, "NOTE", n)
         [wake] = clock.getDelayedCalls()
-        between = []
+        between: list[int] = []
         clock.callLater(0, lambda: between.append(len(actor.got)))
         while len(actor.got) < 1000:
-            clock.advance(0.001)
+            clock.turn()
         self.assertGreater(between[0], 0)
         self.assertLess(between[0], 1000)
         self.assertEqual(actor.got, list(range(1000)))
@@ -83,7 +91,7 @@ class FairnessTests(NodeTestCase):
         woken: list[bool] = []
         clock.callLater(0.5, woken.append, True)
         for _ in range(1000):
-            clock.advance(0.001)
+            clock.turn()
         self.assertEqual(woken, [True])
         node.stop()
         self.assertEqual(node.ledger.balance(node.waiting()), 0)

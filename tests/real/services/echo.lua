@@ -1,7 +1,11 @@
 -- The smallest service worth measuring. Start: echo [NAME ...]
 --   ECHO ...      answers the values
 --   COUNT i       one way; RESULT -> count, in_order, last; RESET
--- probe.lua answers these as well, and much more.
+--   CPU           answers the CPU seconds of this process
+--   REGISTER name answers when the service has the name
+--   FLOOD dest s  sends COUNT to dest for s seconds, as fast as dest takes it;
+--                 answers how many
+-- probe.lua answers the first three as well, and much more.
 
 local skynet = require "skynet"
 pcall(require, "skynet.manager")
@@ -31,6 +35,31 @@ end
 function command.RESET()
     count, in_order, last = 0, true, 0
     skynet.ret(skynet.pack())
+end
+
+function command.CPU()
+    skynet.ret(skynet.pack(os.clock()))
+end
+
+function command.REGISTER(name)
+    skynet.register(name)
+    skynet.ret(skynet.pack())
+end
+
+function command.FLOOD(dest, seconds)
+    local stop = skynet.hpc() + seconds * 1e9
+    local sent = 0
+    while skynet.hpc() < stop do
+        for _ = 1, 10 do
+            for _ = 1, 1000 do
+                sent = sent + 1
+                skynet.send(dest, "lua", "COUNT", sent)
+            end
+            skynet.yield()
+        end
+        skynet.call(dest, "lua", "RESULT")
+    end
+    skynet.ret(skynet.pack(sent))
 end
 
 skynet.start(function()

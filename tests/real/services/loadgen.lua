@@ -4,17 +4,23 @@
 --
 --   calls:dest=ECHO,n=100000,k=64         calls with k in flight
 --   local:n=100000,k=64                   the same, to a service of this node
---   oneway:dest=ECHO,n=100000,batch=1000  one-way messages, until all are counted
+--   oneway:dest=ECHO,n=100000             one-way messages, until all are counted
 --   payload:dest=ECHO,size=1048576,n=64,k=4   strings there and back
 --   spawn:n=200                           new services of this node
+--   names:dest=ECHO,n=1000,k=64,s=1       n names: registered, found, called
+--   quiet:dest=ECHO,s=2[,flooder=A,sink=B]    a call every 10 ms, beside a flood
+--   echo:name=ECHO                        no measurement: start an echo service
 --
+-- calls, local: instead of n calls, s=2 makes calls for that many seconds.
 -- `dest` is a service that answers as echo.lua does. `quit` ends the node.
+-- benchmarks/actors.py does the same work in Python; keep them alike.
 
 local skynet = require "skynet"
 pcall(require, "skynet.manager")
 
 local jobs = { ... }
 local job = {}
+local WARM = 5000       -- calls that are made before those which count
 -- The tree of 2013 has no fine clock; its latencies come in steps of 10 ms.
 local clock = skynet.hpc or function() return skynet.now() * 10000000 end
 
@@ -22,7 +28,7 @@ local function json(value)
     if type(value) == "string" then
         return '"' .. value:gsub('[%c"\\]', "?") .. '"'
     elseif type(value) == "number" and value ~= math.floor(value) then
-        return string.format("%.3f", value)
+        return string.format("%.6f", value)
     elseif type(value) == "number" then
         return string.format("%.0f", value)
     end
@@ -50,29 +56,38 @@ local function await(dest)
     end
 end
 
--- Runs f n times with k coroutines; returns seconds, CPU seconds of the process
--- and the sorted times of each run in µs.
-local function measure(n, k, f)
+-- Runs f n times, or for s seconds, with k coroutines; returns seconds, CPU
+-- seconds of the process and the sorted times of each run in µs.
+local function measure(f, k, n, s)
     local main = coroutine.running()
-    local times, left, running = {}, n, k
+    local times, left, running, err = {}, n or math.huge, k, nil
     local cpu, start = os.clock(), clock()
+    local stop = s and start + s * 1e9 or math.huge
+    local function work()
+        while left > 0 do
+            left = left - 1
+            local t = clock()
+            if t >= stop then
+                break
+            end
+            f()
+            times[#times + 1] = (clock() - t) / 1000
+        end
+    end
     for _ = 1, k do
         skynet.fork(function()
-            while left > 0 do
-                left = left - 1
-                local t = clock()
-                f()
-                times[#times + 1] = (clock() - t) / 1000
-            end
+            local ok, why = pcall(work)
+            err = err or not ok and why
             running = running - 1
-            if running == 0 then
+            if running == 0 or err then
                 skynet.wakeup(main)
             end
         end)
     end
-    while running > 0 do
+    while running > 0 and not err do
         skynet.sleep(1000000)
     end
+    assert(not err, err)
     local seconds = math.max((clock() - start) / 1e9, 1e-9)
     cpu = os.clock() - cpu
     table.sort(times)
@@ -83,48 +98,76 @@ local function percentile(times, p)
     return times[math.max(1, math.ceil(#times * p))]
 end
 
-local function calls(kind, dest, n, k)
-    local function f()
+-- CPU seconds of the destination's process; 0 if that is this one.
+local function cpu_of(dest)
+    return type(dest) == "string" and skynet.call(dest, "lua", "CPU") or 0
+end
+
+-- Measures calls that f makes; `dest` tells of the CPU.
+local function calls(fields, f, dest, k, n, s)
+    measure(f, k, math.min(n or WARM, WARM))
+    local server = cpu_of(dest)
+    local seconds, cpu, times = measure(f, k, n, s)
+    server = cpu_of(dest) - server
+    n = #times
+    fields.n, fields.k, fields.seconds = n, k, seconds
+    fields.calls_per_s = n / seconds
+    fields.cpu_s, fields.server_cpu_s = cpu, server
+    fields.cpu_us_per_call = (cpu + server) / n * 1e6
+    fields.p50_us, fields.p99_us = percentile(times, 0.5), percentile(times, 0.99)
+    fields.max_us = times[#times]
+    report(fields)
+end
+
+local function echo(dest)
+    return function()
         local i, s = skynet.call(dest, "lua", "ECHO", 1, "hello")
         assert(i == 1 and s == "hello")
     end
-    measure(math.min(n, 2000), k, f)    -- warm
-    local seconds, cpu, times = measure(n, k, f)
-    report {
-        job = kind, n = n, k = k, calls_per_s = n / seconds,
-        p50_us = percentile(times, 0.5), p99_us = percentile(times, 0.99),
-        max_us = times[#times], seconds = seconds, cpu_s = cpu,
-    }
+end
+
+local function bounds(o)
+    return o.k or 64, o.n or not o.s and 100000 or nil, o.s
 end
 
 function job.calls(o)
     await(o.dest)
-    calls("calls", o.dest, o.n or 100000, o.k or 64)
+    calls({ job = "calls" }, echo(o.dest), o.dest, bounds(o))
 end
 
 job["local"] = function(o)
     local dest = skynet.newservice "echo"
-    calls("local", dest, o.n or 100000, o.k or 64)
+    calls({ job = "local" }, echo(dest), dest, bounds(o))
     skynet.kill(dest)
 end
 
-function job.oneway(o)
-    local n, batch = o.n or 100000, o.batch or 1000
-    await(o.dest)
-    skynet.call(o.dest, "lua", "RESET")
-    local cpu, start = os.clock(), clock()
+local function send(dest, n)
+    skynet.call(dest, "lua", "RESET")
+    local start = clock()
     for i = 1, n do
-        skynet.send(o.dest, "lua", "COUNT", i)
-        if i % batch == 0 then
+        skynet.send(dest, "lua", "COUNT", i)
+        if i % 1000 == 0 then
             skynet.yield()      -- let answers, and this node's other work, in
         end
     end
-    local sent = clock()
-    local count, in_order = skynet.call(o.dest, "lua", "RESULT")
     local seconds = (clock() - start) / 1e9
+    return seconds, skynet.call(dest, "lua", "RESULT")
+end
+
+function job.oneway(o)
+    local n = o.n or 100000
+    await(o.dest)
+    send(o.dest, math.min(n, WARM))
+    local server = cpu_of(o.dest)
+    local cpu, start = os.clock(), clock()
+    local sent, count, in_order = send(o.dest, n)
+    local seconds = (clock() - start) / 1e9
+    cpu = os.clock() - cpu
+    server = cpu_of(o.dest) - server
     report {
         job = "oneway", n = n, messages_per_s = n / seconds, seconds = seconds,
-        send_s = (sent - start) / 1e9, cpu_s = os.clock() - cpu,
+        send_s = sent, cpu_s = cpu, server_cpu_s = server,
+        cpu_us_per_message = (cpu + server) / n * 1e6,
         received = count, in_order = in_order,
     }
 end
@@ -132,14 +175,21 @@ end
 function job.payload(o)
     local size, n, k = o.size or 1048576, o.n or 64, o.k or 4
     local blob = ("x"):rep(size)
+    local function f()
+        assert(skynet.call(o.dest, "lua", "ECHO", blob) == blob)
+    end
     await(o.dest)
-    local seconds, cpu, times = measure(n, k, function()
-        assert(#skynet.call(o.dest, "lua", "ECHO", blob) == size)
-    end)
+    measure(f, k, math.min(n, 8))
+    local server = cpu_of(o.dest)
+    local seconds, cpu, times = measure(f, k, n)
+    server = cpu_of(o.dest) - server
     report {
-        job = "payload", n = n, k = k, size = size, seconds = seconds, cpu_s = cpu,
+        job = "payload", n = n, k = k, size = size, seconds = seconds,
         mb_per_s = 2 * n * size / seconds / 1e6,    -- both ways together
-        p50_us = percentile(times, 0.5), max_us = times[#times],
+        cpu_s = cpu, server_cpu_s = server,
+        cpu_us_per_mb = (cpu + server) / (2 * n * size) * 1e12,
+        p50_us = percentile(times, 0.5), p99_us = percentile(times, 0.99),
+        max_us = times[#times],
     }
 end
 
@@ -158,18 +208,77 @@ function job.spawn(o)
     local n = o.n or 200
     local handles = { skynet.newservice "echo" }    -- warm: the code is loaded once
     local before = resident()
-    local seconds, cpu, times = measure(n, 1, function()
+    local seconds, cpu, times = measure(function()
         handles[#handles + 1] = skynet.newservice "echo"
-    end)
+    end, 1, n)
     local rss = resident() - before
+    report {
+        job = "spawn", n = n, seconds = seconds, cpu_s = cpu,
+        actors_per_s = n / seconds, us_per_actor = seconds / n * 1e6,
+        p50_us = percentile(times, 0.5), p99_us = percentile(times, 0.99),
+        max_us = times[#times], rss_kb_per_actor = rss / n,
+    }
     for _, handle in ipairs(handles) do
         skynet.kill(handle)
     end
+end
+
+function job.names(o)
+    local n, k, s = o.n or 1000, o.k or 64, o.s or 1
+    local i
+    local function name()
+        i = i % n + 1
+        return string.format("B%08d", i)
+    end
+    await(o.dest)
+    local query = require("skynet.harbor").queryname
+    local own = query(o.dest)
+    i = 0
+    local registered = measure(function()
+        skynet.call(o.dest, "lua", "REGISTER", name())
+    end, k, n)
+    i = 0
+    local queried = measure(function()
+        assert(query(name()) == own)
+    end, k, n)
+    calls({
+        job = "names", names = n,
+        register_us = registered / n * 1e6, query_us = queried / n * 1e6,
+    }, function()
+        local number, text = skynet.call(name(), "lua", "ECHO", 1, "hello")
+        assert(number == 1 and text == "hello")
+    end, o.dest, k, nil, s)
+end
+
+function job.echo(o)
+    skynet.newservice("echo", o.name)
+end
+
+function job.quiet(o)
+    await(o.dest)
+    local sent, flooded
+    local start = clock()
+    if o.flooder then
+        skynet.fork(function()
+            sent = skynet.call(o.flooder, "lua", "FLOOD", o.sink, o.s)
+            flooded = (clock() - start) / 1e9
+        end)
+    end
+    local f, times = echo(o.dest), {}
+    while clock() < start + o.s * 1e9 do
+        skynet.sleep(1)
+        local t = clock()
+        f()
+        times[#times + 1] = (clock() - t) / 1000
+    end
+    while o.flooder and not sent do
+        skynet.sleep(1)
+    end
+    table.sort(times)
     report {
-        job = "spawn", n = n, seconds = seconds, cpu_s = cpu,
-        services_per_s = n / seconds, p50_us = percentile(times, 0.5),
-        p99_us = percentile(times, 0.99), max_us = times[#times],
-        rss_kb_per_service = rss / n,
+        job = "quiet", n = #times, flood_per_s = sent and sent / flooded,
+        p50_us = percentile(times, 0.5), p99_us = percentile(times, 0.99),
+        max_us = times[#times],
     }
 end
 

@@ -1,0 +1,54 @@
+"""What messages cost: calls, one-way messages, and large ones."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from .nodes import Network
+
+Result = dict[str, Any]
+
+
+def call_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--layer", choices=["local", "harbor"], default="harbor")
+    parser.add_argument("--inflight", type=int, default=64, metavar="K")
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--count", type=int, help="calls at most")
+
+
+def call(network: Network, options: Namespace) -> Result:
+    """Calls with K in flight, within a node or from node to node."""
+    bounds = f"k={options.inflight},s={options.seconds}"
+    if options.count:
+        bounds += f",n={options.count}"
+    if options.layer == "local":
+        return network.node(f"loadgen local:{bounds} quit").result()
+    network.server()
+    return network.node(f"loadgen calls:dest=ECHO,{bounds} quit").result()
+
+
+def send_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--count", type=int, default=200_000)
+
+
+def send(network: Network, options: Namespace) -> Result:
+    """One-way messages from node to node, until the receiver has counted all."""
+    network.server()
+    result = network.node(f"loadgen oneway:dest=ECHO,n={options.count} quit").result()
+    if result["received"] != options.count or not result["in_order"]:
+        raise AssertionError(f"messages were lost or overtaken: {result}")
+    return result
+
+
+def payload_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--size", type=int, default=1024 * 1024, help="bytes")
+    parser.add_argument("--inflight", type=int, default=4, metavar="K")
+    parser.add_argument("--count", type=int, default=256)
+
+
+def payload(network: Network, options: Namespace) -> Result:
+    """Large strings from node to node and back."""
+    network.server()
+    job = f"payload:dest=ECHO,size={options.size},n={options.count}"
+    return network.node(f"loadgen {job},k={options.inflight} quit").result()
