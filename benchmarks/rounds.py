@@ -11,6 +11,9 @@ from typing import Any
 
 Result = dict[str, Any]
 
+#: Numbers that only repeat what was asked for.
+GIVEN = {"k", "size", "received", "names", "peers", "harbors"}
+
 
 def spread(values: list[float]) -> dict[str, float]:
     """The median of some values, with the smallest and the largest."""
@@ -35,14 +38,14 @@ def compare(sides: dict[str, Callable[[], Result]], rounds: int) -> Result:
         table[name] = {
             key: spread([result[key] for result in results])
             for key in results[0]
-            if _is_number(results[0][key])
+            if key not in GIVEN and _is_number(results[0][key])
         }
     if len(runs) == 2:
         ours, theirs = runs.values()
         table["ratio"] = {
             key: spread([a[key] / b[key] for a, b in zip(ours, theirs, strict=True)])
             for key in ours[0]
-            if _is_number(ours[0][key]) and all(b.get(key) for b in theirs)
+            if key in table["real"] and all(b.get(key) for b in theirs)
         }
     return table
 

@@ -38,9 +38,7 @@ class Client(Actor):
     async def visit(self):
         for who, amount in [("alice", 100), ("bob", 40), ("alice", 20)]:
             gold, word = await self.call("BANK", "DEPOSIT", who, amount)
-            self.log.info(
-                "{who} has {gold} now: {word}", who=who, gold=gold, word=word
-            )
+            self.log.info("{who} has {gold} now: {word}", who=who, gold=gold, word=word)
         try:
             await self.call("BANK", "DEPOSIT", "eve", -5)
         except SkynetError as error:

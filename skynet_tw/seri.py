@@ -170,9 +170,9 @@ def _write(
     """
     append = out.append
     value: Any = None
-    # Exact types first.  All times: CPython 3.11, where ("ECHO", 1, "hello") takes 0.85
-    # us to pack and 0.87 us to unpack.  A cache of packed strings does not pay: one that
-    # is there saves 80 ns, one that is not costs 370.
+    # Exact types first.  A cache of packed strings does not pay: it saves 80 ns where it
+    # has one and costs 370 where it has not.  All times: CPython 3.11, where the message
+    # ("ECHO", 1, "hello") takes 0.85 us to pack and 0.87 us to unpack.
     try:
         for value in values:
             kind = type(value)
@@ -350,7 +350,7 @@ def _shown(key: Any) -> str:
     """Show a key in a path, whatever it is."""
     if isinstance(key, str):
         return '"' + repr(key[:40])[1:-1].replace('"', '\\"') + '"'
-    if isinstance(key, (int, float)) and abs(key) < 2**64:
+    if isinstance(key, float) or (isinstance(key, int) and abs(key) < 2**64):
         return repr(key)
     return f"<{type(key).__qualname__}>"
 

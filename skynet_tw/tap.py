@@ -45,11 +45,11 @@ def makeService(options: Options) -> IService:
     try:
         starts = [load_start(text) for text in config.start]
         # First, so that whoever reads "node ready" may send a signal.
-        reactor.callWhenRunning(_stop_on_signals, reactor)  # type: ignore[attr-defined]
+        reactor.callWhenRunning(_stop_on_signals, reactor)
         service = build(config, starts, reactor, _stop_with_failure(reactor))
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
-    service.node.on_shutdown = reactor.stop  # type: ignore[attr-defined]
+    service.node.on_shutdown = reactor.stop
     return service
 
 
@@ -65,6 +65,7 @@ def build(
     :param on_failure: told when the boot fails after the ports were bound.
     :raises BadAddress: an endpoint string is malformed.
     """
+
     def dial(address: str) -> IStreamClientEndpoint:
         return addresses.client(reactor, address)
 
@@ -79,12 +80,16 @@ def build(
         starts = [Start(UniqueServices), Start(DataCenter), *starts]
     remote: HarborRemote | None = None
     if config.harbor:
-        own = master is not None and config.master == config.standalone
+        way: IStreamClientEndpoint
+        if master is not None and config.master == config.standalone:
+            way = master
+        else:
+            way = dial(config.master)
         remote = HarborRemote(
             config.harbor,
             config.address,
             addresses.server(reactor, config.listen or config.address),
-            master if own else dial(config.master),
+            way,
             dial,
             reactor,
             master_address=config.master,
@@ -160,5 +165,3 @@ def _stop(reactor: Any, number: int) -> None:
     _log.info("{name}: the node stops", name=signal.Signals(number).name)
     if reactor.running:
         reactor.stop()
-
-

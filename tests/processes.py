@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,8 @@ class NodeProcess(ProcessProtocol):
     def stop(self, signal: str = "TERM") -> Deferred[int]:
         """Send a signal, and wait for the end."""
         if self.status is None:
-            try:
+            with suppress(ProcessExitedAlready):
                 self.transport.signalProcess(signal)  # type: ignore[union-attr]
-            except ProcessExitedAlready:
-                pass
         return self.wait()
 
     def wait(self) -> Deferred[int]:

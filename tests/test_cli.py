@@ -51,7 +51,7 @@ class CommandLineTests(TestCase):
         return f"127.0.0.1:{reserved.getsockname()[1]}"
 
     async def test_stages(self) -> None:
-        """Each stage is logged once, the ready line is the last, and SIGTERM ends it."""
+        """Each stage is logged once, the ready line last, and SIGTERM ends the node."""
         process, _ = await self.master("--start", "actors:Greeter")
         for stage in ("bound", "master", "peers", "actors"):
             found = [x for x in process.lines if f"boot stage {stage} done" in x]

@@ -125,18 +125,16 @@ def _make_member() -> Callable[[Member], _Member]:
 
     @pep614(broken.upon(_Member.connected).to(present))
     def catch_up(_: _Member, member: Member) -> None:
+        member.master._notice(
+            "master: dialed harbor {harbor} at {address} again",
+            harbor=member.harbor,
+            address=member.address,
+        )
         member.master._catch_up(member)
 
     @pep614(present.upon(_Member.lost).to(broken))
     def lost(_: _Member, member: Member, reason: str) -> None:
         member.connected = False
-        member.master._notice(
-            "master: lost the connection to harbor {harbor} at {address}: {reason};"
-            " dialing again",
-            harbor=member.harbor,
-            address=member.address,
-            reason=reason,
-        )
 
     def leave(_: _Member, member: Member, reason: str = "it hung up") -> None:
         member.master._leave(member, reason)

@@ -141,11 +141,12 @@ class Links:
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Lost):
-                self._log.info(
-                    "lost the link to harbor {harbor}: {reason}",
-                    harbor=action.harbor,
-                    reason=action.reason,
-                )
+                if not self._closing:
+                    self._log.info(
+                        "lost the link to harbor {harbor}: {reason}",
+                        harbor=action.harbor,
+                        reason=action.reason,
+                    )
                 self._tell.link_lost(action.harbor, action.reason)
             elif not self._closing:
                 self._do(action)

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IListeningPort,
+    IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from collections.abc import Callable
-
-from .remote import cannot_listen
 from .master import MasterFactory
+from .remote import cannot_listen
 
 
 @implementer(IStreamClientEndpoint)
@@ -54,7 +54,7 @@ class MasterPort:
 
         def bound(port: IListeningPort) -> None:
             self._port = port
-            host, colon, number = self.address.rpartition(":")
+            host, _, number = self.address.rpartition(":")
             if number == "0":
                 self.address = f"{host}:{getattr(port.getHost(), 'port', 0)}"
             self._log.info("master listens on {address}", address=self.address)
@@ -65,7 +65,7 @@ class MasterPort:
         listening = maybeDeferred(self._listen.listen, self._factory)
         return listening.addCallbacks(bound, refused)
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Protocol]:
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Connect to the master."""
         return self._dial(self.address).connect(protocolFactory)
 

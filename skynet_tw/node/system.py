@@ -105,16 +105,23 @@ class DataCenter(Actor):
             here.pop(leaf, None)
         else:
             here[leaf] = value
-            for waiting in self.waiting.pop((*branches, leaf), []):
-                waiting.callback(value)
+            self._wake((*branches, leaf), value)
         return before
 
     @command
     def WAIT(self, *path: Any) -> Any:  # noqa: N802
         """The value at a path, once it is set."""
         value = self.QUERY(*path)
-        if value is not None and not isinstance(value, dict):
+        if value is not None:
             return value
         waiting: Deferred[Any] = Deferred()
         self.waiting.setdefault(path, []).append(waiting)
         return waiting
+
+    def _wake(self, path: tuple[Any, ...], value: Any) -> None:
+        """Answer who waits for a path; who waits for a branch of it gets an error."""
+        for length in range(1, len(path)):
+            for waiting in self.waiting.pop(path[:length], []):
+                waiting.errback(ValueError(f"{path[:length]!r} became a branch"))
+        for waiting in self.waiting.pop(path, []):
+            waiting.callback(value)

@@ -79,7 +79,6 @@ class JoinTests(SynchronousTestCase):
             encode(Query("X")),
             encode(Wait(1)),
             b"\x03\x07\x07\x07",
-            b"\0",
             bytes.fromhex("060c48120001041d"),
             bytes.fromhex("120c4802743132372e302e302e313a33313239"),
             b"GET / HTTP/1.1\r\n\r\n" * 50,

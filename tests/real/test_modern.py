@@ -144,7 +144,8 @@ class OurMasterTests(Exchange):
         await self.exchange(first, "REAL2", "OURS")
         await self.exchange(third, "REAL128", "OURS255")
         ours = self.probe(first)
-        answer = await ours.call("REAL2", "CALL", "REAL128", "CALL", "OURS255", "ECHO", 5)
+        way = ("CALL", "REAL128", "CALL", "OURS255", "ECHO", 5)
+        answer = await ours.call("REAL2", *way)
         self.assertEqual(answer, (True, True, 5))
 
     async def test_datacenter(self) -> None:
