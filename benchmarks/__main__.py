@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import flood, growth, members, messages, report, sampler
+from . import flood, growth, members, messages, report
 from .nodes import Network, NodeFailed, Settings, end_in_order_on_sigterm
 from .ours import Ours
 from .real import Real
@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         result["growth"] = growth.growth(partial(Ours, settings), options)
         return result
     work = BENCHMARKS[options.name][0]
-    sides = {"ours": partial(_once, Ours, settings, work, options)}
+    sides: dict[str, Callable[[], dict[str, Any]]] = {}
+    sides["ours"] = partial(_once, Ours, settings, work, options)
     if options.against:
         sides["real"] = partial(_once, Real, settings, work, options)
         result["against"] = "pyskynet" if options.skynet is None else "current Skynet"

@@ -139,7 +139,9 @@ class Load(Profiled):
             name, _, options = text.partition(":")
             given = {
                 key: float(value) if re.fullmatch(r"[\d.]+", value) else value
-                for key, value in (pair.split("=") for pair in options.split(",") if pair)
+                for key, value in (
+                    pair.split("=") for pair in options.split(",") if pair
+                )
             }
             try:
                 fields = await getattr(self, f"job_{name}")(**given)

@@ -38,4 +38,4 @@ if __name__ == "__main__":
     joining = Deferred.fromCoroutine(
         run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     )
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()

@@ -21,7 +21,10 @@ SIZES = {
 def growth_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument(
-        "--of", choices=list(SIZES), action="append", help="what grows; all if not given"
+        "--of",
+        choices=list(SIZES),
+        action="append",
+        help="what grows; all if not given",
     )
     parser.add_argument(
         "--smallest", action="store_true", help="only the first size of each"

@@ -104,15 +104,18 @@ class Process:
         if self._ended or not self._changed.wait(end - monotonic()):
             raise NodeFailed(f"no {what!r} in:\n{''.join(self._lines)}")
 
-    def end(self) -> None:
-        """End the process, in order if it can."""
+    def stop(self) -> None:
+        """Tell the process to end."""
         if self._popen.poll() is None:
             self._popen.terminate()
-            try:
-                self._popen.wait(10)
-            except subprocess.TimeoutExpired:
-                self._popen.kill()
-        self._popen.wait()
+
+    def end(self) -> None:
+        """Wait for the end of the process, which was told to, but not for ever."""
+        try:
+            self._popen.wait(10)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
 
     # What the system says of it
 
@@ -165,8 +168,9 @@ class Network(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # The others first: they need not hear that the master is gone.
-        for process in reversed(self._processes):
+        for process in self._processes:
+            process.stop()
+        for process in self._processes:
             process.end()
 
     def node(self, start: str) -> Process:

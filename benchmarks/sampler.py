@@ -1,8 +1,8 @@
 """A profile by samples: where the CPU time of this process goes.
 
-A signal after each millisecond of CPU time notes the stack.  That slows the process
-by a few percent and all its functions alike, where a tracing profiler would make
-small functions look expensive.
+A signal notes the stack at every tick of the CPU time that the process uses, some
+hundred times a second.  That slows all its functions alike, and little, where a
+tracing profiler would make small functions look expensive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from types import CodeType, FrameType
 
+#: Seconds; the system's own tick is longer on most machines.
 INTERVAL = 0.001
 
 
@@ -19,7 +20,8 @@ class Sampler:
     """Counts stacks until it is stopped."""
 
     def __init__(self) -> None:
-        self._stacks: Counter[tuple[CodeType, ...]] = Counter()
+        #: How often each stack was seen, outermost function first.
+        self.samples: Counter[tuple[CodeType, ...]] = Counter()
 
     def start(self) -> None:
         """Sample from now on."""
@@ -31,13 +33,13 @@ class Sampler:
         while frame is not None:
             stack.append(frame.f_code)
             frame = frame.f_back
-        self._stacks[tuple(reversed(stack))] += 1
+        self.samples[tuple(reversed(stack))] += 1
 
     def stop(self, path: Path) -> None:
         """Write the stacks, ``outermost;...;innermost count`` a line."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         folded: Counter[str] = Counter()
-        for stack, count in self._stacks.items():
+        for stack, count in self.samples.items():
             folded[";".join(map(_describe, stack))] += count
         lines = [f"{stack} {count}\n" for stack, count in sorted(folded.items())]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +67,4 @@ def top(stacks: list[tuple[list[str], int]], most: int = 12) -> dict[str, float]
     inside: Counter[str] = Counter()
     for stack, count in stacks:
         inside[stack[-1]] += count
-    return {
-        name: round(count / total, 3) for name, count in inside.most_common(most)
-    }
+    return {name: round(count / total, 3) for name, count in inside.most_common(most)}

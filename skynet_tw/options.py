@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, NoReturn
@@ -73,6 +74,14 @@ class Options(usage.Options):
         """Start an actor, "pkg.module:Class arg ..."; may be given again, in order."""
         self.starts.append(text)
 
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802
+        """Read the command line; what it cannot mean ends the program with one line."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            # twistd would print its whole help instead, and exit with 0.
+            _give_up(str(error))
+
     def postOptions(self) -> None:  # noqa: N802
         """Merge and check; a bad value ends the program with one line."""
         try:
@@ -88,7 +97,6 @@ class Options(usage.Options):
                 given["start"] = self.starts
             self.config = check(given)
         except (BadAddress, ValueError, OSError) as error:
-            # twistd would print its whole help instead, and exit with 0.
             _give_up(str(error))
 
 
@@ -122,10 +130,12 @@ def check(given: dict[str, Any]) -> Config:
     config.call_timeout = _seconds("call-timeout", config.call_timeout)
     if config.wire != "modern":
         raise ValueError(f"--wire {config.wire!r} is not one of: modern")
-    if isinstance(config.start, str) or not all(
+    if not isinstance(config.start, (list, tuple)) or not all(
         isinstance(start, str) for start in config.start
     ):
         raise ValueError("start: a list of texts is wanted")
+    if config.path is not None and not isinstance(config.path, str):
+        raise ValueError(f"--path: {config.path!r} is not text")
     config.start = tuple(config.start)
     for name in ("master", "standalone", "address", "listen"):
         value = getattr(config, name)
@@ -150,10 +160,13 @@ def check(given: dict[str, Any]) -> Config:
 
 
 def _number(name: str, value: Any, kind: type[Any]) -> Any:
-    try:
-        return kind(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"--{name} {value!r} is not a number") from None
+    # TOML has booleans and fractions, which are not what they would be turned into.
+    if not isinstance(value, bool) and (kind is float or not isinstance(value, float)):
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            pass
+    raise ValueError(f"--{name} {value!r} is not a number")
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -170,9 +183,10 @@ def load_start(text: str) -> Start:
     :raises ValueError: nothing of that name can be imported, or it is no actor.
     """
     try:
-        name, *args = shlex.split(text)
+        words = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"--start {text!r}: {error or 'it names no class'}") from error
+        raise ValueError(f"--start {text!r}: {error}") from error
+    name, args = (words[0], words[1:]) if words else ("", [])
     module_name, colon, class_name = name.partition(":")
     if not colon or not module_name or not class_name:
         raise ValueError(f"--start {text!r}: 'pkg.module:Class' is wanted")

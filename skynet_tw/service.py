@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_service -*-
+# -*- test-case-name: tests.test_boot -*-
 """The node as Twisted's application framework starts and stops it."""
 
 from __future__ import annotations

@@ -10,12 +10,17 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IReactorTime,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 
 from . import addresses
@@ -46,7 +51,15 @@ def makeService(options: Options) -> IService:
         starts = [load_start(text) for text in config.start]
         # First, so that whoever reads "node ready" may send a signal.
         reactor.callWhenRunning(_stop_on_signals, reactor)
-        service = build(config, starts, reactor, _stop_with_failure(reactor))
+        service = build(
+            config,
+            starts,
+            reactor,
+            partial(addresses.server, reactor),
+            partial(addresses.client, reactor),
+            _stop_with_failure(reactor),
+            reactor.callWhenRunning,
+        )
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
     service.node.on_shutdown = reactor.stop
@@ -55,27 +68,29 @@ def makeService(options: Options) -> IService:
 
 def build(
     config: Config,
-    starts: list[Start],
-    reactor: Any,
+    starts: Sequence[Start],
+    clock: IReactorTime,
+    server: Callable[[str], IStreamServerEndpoint],
+    client: Callable[[str], IStreamClientEndpoint],
     on_failure: Callable[[BootFailed], None],
+    when_running: Callable[[Callable[[], None]], object] = lambda begin: begin(),
 ) -> NodeService:
     """Put a node together.
 
-    :param reactor: opens its sockets and is its clock.
+    :param clock: gives the time to all of it.
+    :param server: makes the endpoint to listen on of HOST:PORT or an endpoint string.
+    :param client: makes the endpoint to connect to of the same.
     :param on_failure: told when the boot fails after the ports were bound.
+    :param when_running: calls a function once the reactor runs.
     :raises BadAddress: an endpoint string is malformed.
     """
-
-    def dial(address: str) -> IStreamClientEndpoint:
-        return addresses.client(reactor, address)
-
     master: MasterPort | None = None
     if config.standalone is not None:
         master = MasterPort(
-            MasterFactory(reactor),
-            addresses.server(reactor, config.standalone),
+            MasterFactory(clock),
+            server(config.standalone),
             config.standalone,
-            dial,
+            client,
         )
         starts = [Start(UniqueServices), Start(DataCenter), *starts]
     remote: HarborRemote | None = None
@@ -84,21 +99,21 @@ def build(
         if master is not None and config.master == config.standalone:
             way = master
         else:
-            way = dial(config.master)
+            way = client(config.master)
         remote = HarborRemote(
             config.harbor,
             config.address,
-            addresses.server(reactor, config.listen or config.address),
+            server(config.listen or config.address),
             way,
-            dial,
-            reactor,
+            client,
+            clock,
             master_address=config.master,
         )
-    node = Node(reactor, remote, call_timeout=config.call_timeout)
+    node = Node(clock, remote, call_timeout=config.call_timeout)
     boot = Boot(
         node,
         remote,
-        reactor,
+        clock,
         starts,
         () if master is None else (master.bind,),
         config.boot_timeout,
@@ -109,7 +124,7 @@ def build(
         remote,
         on_failure,
         () if master is None else (master.close,),
-        reactor.callWhenRunning,
+        when_running,
     )
 
 

@@ -416,13 +416,7 @@ class Border:
     def _expire_in(self, box: Outbox, name: str) -> None:
         now = self._node.clock.seconds()
         ledger = self._node.ledger
-
-        def over(letter: Letter) -> bool:
-            return letter.dead or (
-                letter.deadline is not None and letter.deadline <= now
-            )
-
-        for letter in box.remove_where(over):
+        for letter in box.remove_expired(now):
             if isinstance(letter.session, Reply):
                 ledger.expired += 1  # its caller was told by the call's limit
             else:
@@ -675,6 +669,8 @@ class Border:
         for letter in box or ():
             error = PeerDown(f"harbor {harbor} is gone: {reason}")
             self._refuse_letter(letter, error, "harbor gone")
+        for context in self._node.actors():
+            context.linked = [one for one in context.linked if one[0] >> 24 != harbor]
         self._node.scheduler.run()
 
     def name_known(self, name: str, handle: int) -> None:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_node -*-
+# -*- test-case-name: tests.node.test_actor -*-
 """The node: where actors live, find each other, and reach those of other nodes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_outbox -*-
+# -*- test-case-name: tests.node.test_border -*-
 """Packed messages which wait, in order and in bounds, for a way to leave.
 
 One queue waits for one thing: a link to a harbor, or the owner of a name.
@@ -7,7 +7,7 @@ One queue waits for one thing: a link to a harbor, or the owner of a name.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import QueueFull
@@ -78,12 +78,13 @@ class Outbox:
         self._size -= len(letter.payload)
         return letter
 
-    def remove_where(self, chosen: Callable[[Letter], bool]) -> list[Letter]:
-        """Remove and return the *chosen* letters; the rest keep their order."""
+    def remove_expired(self, now: float) -> list[Letter]:
+        """Remove and return what is too late or dead; the rest keeps its order."""
         kept: deque[Letter] = deque()
         removed: list[Letter] = []
         for letter in self._letters:
-            (removed if chosen(letter) else kept).append(letter)
+            over = letter.deadline is not None and letter.deadline <= now
+            (removed if over or letter.dead else kept).append(letter)
         if removed:
             self._letters = kept
             self._size -= sum(len(letter.payload) for letter in removed)

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_task -*-
+# -*- test-case-name: tests.node.test_actor -*-
 """A coroutine that runs for an actor.
 
 It is driven without a Deferred until it really waits, and then resumed by what it

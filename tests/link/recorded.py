@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parent.parent / "data" / "harbor_modern.json"
+DATA = Path(__file__).parent.parent / "data"
 
 _RUNS = re.compile(r"([0-9a-f]+)|\(([0-9a-f]{2})\*(\d+)\)")
 
@@ -39,9 +39,9 @@ def _bytes_of(entry: dict[str, Any]) -> bytes:
     )
 
 
-def events(part: str) -> Iterator[Event]:
-    """Read one part of the record, without its steps."""
-    for entry in json.loads(DATA.read_text())[part]:
+def events(part: str, wire: str = "modern") -> Iterator[Event]:
+    """Read one part of the record of a wire, without its steps."""
+    for entry in json.loads((DATA / f"harbor_{wire}.json").read_text())[part]:
         if "step" not in entry:
             yield Event(
                 entry["t"],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 
-from skynet_tw.errors import LinkLost, NoSuchActor, PeerDown, RemoteError
+from skynet_tw.errors import NoSuchActor, RemoteError
 from skynet_tw.handle import Handle
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
@@ -197,7 +197,9 @@ class RemoteExitTests(NodeTestCase):
             frame(self.handle, "NOTE"),
         ]
         self.remote.receiver.frames_received(2, frames)
-        errors = {(e.destination, e.source, e.ptype, e.session) for e in self.remote.written}
+        errors = {
+            (e.destination, e.source, e.ptype, e.session) for e in self.remote.written
+        }
         expected = {(FAR, self.handle, PType.ERROR, n) for n in (7, 8)}
         self.assertEqual(errors, expected)
         self.assertEqual(len(self.remote.take()), 2)
@@ -256,7 +258,9 @@ class RemoteExitTests(NodeTestCase):
         self.actor.exit()
         self.remote.take()
         self.remote.answer(sent, 1)
-        self.assertEqual(self.remote.one()[1:4], (self.handle, PType.ERROR, sent.session))
+        self.assertEqual(
+            self.remote.one()[1:4], (self.handle, PType.ERROR, sent.session)
+        )
 
     def test_node_stops(self) -> None:
         """A node that stops answers all that waits, before its links close."""
@@ -278,9 +282,7 @@ class DebugTests(NodeTestCase):
         self.handle, self.actor = self.spawn(self.one, Echo)
 
     def ask(self, *question: Any, session: int = 7) -> list[Any]:
-        self.remote.receive(
-            self.handle, *question, session=session, ptype=PType.DEBUG
-        )
+        self.remote.receive(self.handle, *question, session=session, ptype=PType.DEBUG)
         return self.remote.take()
 
     def test_ping(self) -> None:
@@ -323,6 +325,12 @@ class DebugTests(NodeTestCase):
         self.assertEqual(self.ask("LINK"), [])
         self.actor.exit()
         self.assertEqual(self.remote.one(), (FAR, self.handle, PType.ERROR, 7, b""))
+
+    def test_link_of_gone(self) -> None:
+        """Who linked from a harbor that is gone is forgotten."""
+        self.ask("LINK")
+        self.remote.gone(2)
+        self.assertEqual(context_of(self.actor).linked, [])
 
     def test_link_of_dead(self) -> None:
         """Who linked and is dead is told nothing."""
@@ -390,9 +398,7 @@ class WatchTests(NodeTestCase):
         self.assertEqual(sent.values, ("LINK",))
         self.one.later(100)
         self.assertNoResult(watch)
-        self.remote.receive(
-            self.client.handle, ptype=PType.ERROR, session=sent.session
-        )
+        self.remote.receive(self.client.handle, ptype=PType.ERROR, session=sent.session)
         self.assertIn(":0200000a", self.successResultOf(watch))
 
     def test_remote_says_so(self) -> None:

@@ -16,7 +16,7 @@ from .support import Echo, NodeTestCase, context_of
 class _Running(Clock):
     """A clock on which each look at it costs a millisecond."""
 
-    def seconds(self) -> float:  # type: ignore[override]
+    def seconds(self) -> float:
         self.rightNow += 0.001
         return float(self.rightNow)
 
@@ -64,7 +64,6 @@ class FairnessTests(NodeTestCase):
         client = node.client()
         for n in range(1000):
             client.send(handle, "NOTE", n)
-        [wake] = clock.getDelayedCalls()
         between: list[int] = []
         clock.callLater(0, lambda: between.append(len(actor.got)))
         while len(actor.got) < 1000:
@@ -72,7 +71,6 @@ class FairnessTests(NodeTestCase):
         self.assertGreater(between[0], 0)
         self.assertLess(between[0], 1000)
         self.assertEqual(actor.got, list(range(1000)))
-        self.assertTrue(wake.called)
         node.stop()
         self.assertEqual(clock.getDelayedCalls(), [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from skynet_tw import Actor, command
+from skynet_tw import Actor, addresses, command
 from skynet_tw.boot import Start
 from skynet_tw.options import check
 from skynet_tw.service import NodeService
@@ -106,7 +107,14 @@ class RealCase(TestCase):
         given = {"harbor": harbor, "master": master, "address": "127.0.0.1:0"}
         config = check({**given, **options})
         starts = [Start(Probe, names)]
-        service = build(config, starts, reactor, self.failures.append)
+        service = build(
+            config,
+            starts,
+            reactor,
+            partial(addresses.server, reactor),
+            partial(addresses.client, reactor),
+            self.failures.append,
+        )
         service.startService()
         self.addCleanup(self.stop_ours, service)
         return service
