@@ -58,7 +58,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         )
     text = "write docs/performance.md anew from the results in a file"
     report.report_options(names.add_parser("report", help=text, description=text))
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.name == "growth" and (options.against or options.profile):
+        parser.error("growth measures our own nodes only, and without a profile")
+    return options
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:

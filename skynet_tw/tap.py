@@ -27,7 +27,9 @@ from . import addresses
 from .boot import Boot, Start
 from .errors import BadAddress, BootFailed
 from .net.harbor import HarborRemote
+from .net.harbor2013 import HarborRemote2013
 from .net.master import MasterFactory
+from .net.master2013 import MasterFactory2013
 from .net.port import MasterPort
 from .node.node import Node
 from .node.system import DataCenter, UniqueServices
@@ -84,23 +86,24 @@ def build(
     :param when_running: calls a function once the reactor runs.
     :raises BadAddress: an endpoint string is malformed.
     """
+    is_2013 = config.wire == "2013"
     master: MasterPort | None = None
     if config.standalone is not None:
         master = MasterPort(
-            MasterFactory(clock),
+            MasterFactory2013(clock, client) if is_2013 else MasterFactory(clock),
             server(config.standalone),
             config.standalone,
             client,
         )
         starts = [Start(UniqueServices), Start(DataCenter), *starts]
-    remote: HarborRemote | None = None
+    remote: HarborRemote | HarborRemote2013 | None = None
     if config.harbor:
         way: IStreamClientEndpoint
         if master is not None and config.master == config.standalone:
             way = master
         else:
             way = client(config.master)
-        remote = HarborRemote(
+        remote = (HarborRemote2013 if is_2013 else HarborRemote)(
             config.harbor,
             config.address,
             server(config.listen or config.address),

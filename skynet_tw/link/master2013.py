@@ -195,7 +195,7 @@ class Master:
 
     def joined(self, connection: Hashable) -> bool:
         """Whether a harbor registered by a connection."""
-        return any(m.connection is connection for m in self.members.values())
+        return any(m.connection == connection for m in self.members.values())
 
     def half_open(self, connection: Hashable) -> int | None:
         """A number that grows as an incomplete frame does; None if there is none."""
@@ -234,7 +234,7 @@ class Master:
     def _hung_up(self, connection: Hashable) -> None:
         self._requests.pop(connection, None)
         for member in list(self.members.values()):
-            if member.connection is connection:
+            if member.connection == connection:
                 member.connection = None
                 member.machine.hung_up()
 
@@ -264,7 +264,7 @@ class Master:
         if member is None:
             member = self.members[hello.harbor] = Member(hello.harbor, self)
             member.machine = _member_machine(member)
-        if member.connection is not connection:
+        if member.connection != connection:
             if member.connection is not None:
                 self._notice(
                     "master: {peer} takes over as harbor {harbor} at {address}; that"

@@ -154,8 +154,8 @@ class Slave:
         """Take what was read from the master."""
         for record in self._reader.feed(data):
             self._stages.take(record)
-        if self._reader.error is not None:
-            self._break(str(self._reader.error))
+        if self._effects.error is None:
+            self._effects.error = self._reader.error
         return self._take_effects()
 
     def lost(self) -> None:

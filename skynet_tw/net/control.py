@@ -16,9 +16,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..errors import BootFailed, OtherWire
+from ..errors import BootFailed
 from ..link.slave import Effects, Told
-from ..wire.master import Wait
+from ..wire.master import NOT_2013, NOT_MODERN, Wait
 from .greeting import (
     GreetedEndpoint,
     GreetingProtocol,
@@ -239,7 +239,8 @@ class Control:
                     reason=str(effects.error),
                 )
             protocol.drop(str(effects.error))
-            if isinstance(effects.error, OtherWire) and not self._was_joined:
+            # Noise may look like the other wire; this is how our own nodes say so.
+            if data in (NOT_2013, NOT_MODERN) and not self._was_joined:
                 self._refused(f"the master at {self._name}: {effects.error}")
         if self.joined:
             self._greeted(protocol)

@@ -71,13 +71,15 @@ class Control2013(Control):
         again = self._repeated and now - self._introduced_at < REFUSED_PAUSE
         pause = REFUSED_PAUSE if again else DIALS_AGAIN
         self._repeat_at = now + pause
-        self._log.warn(
-            "the master at {master} has closed its connection to us{why}; if it does"
-            " not dial again, we register again in {pause:.0f} s",
-            master=self._name,
-            why=" again: another node may have our id" if again else "",
-            pause=pause,
-        )
+        if again:
+            self._log.warn(
+                "the master at {master} has hung up again: another node may have our"
+                " harbor id {harbor}; if it does not dial us, we register again in"
+                " {pause:.0f} s",
+                master=self._name,
+                harbor=self._registration.harbor,
+                pause=pause,
+            )
 
     def sweep(self) -> None:
         """Drop a connection on which the master keeps us waiting."""
@@ -91,6 +93,10 @@ class Control2013(Control):
         elif self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = now + REFUSED_PAUSE
             self._repeated = True
+            self._log.warn(
+                "the master at {master} has hung up; registering again",
+                master=self._name,
+            )
             self._apply(self._registration.repeat())
 
     def waiting_for(self) -> str | None:

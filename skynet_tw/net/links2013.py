@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links2013 -*-
+# -*- test-case-name: tests.net.test_harbor2013 -*-
 """All connections of one harbor of 2013: those it dials, and those who dial it."""
 
 from __future__ import annotations
@@ -243,8 +243,8 @@ class Links:
     def link_connected(self, protocol: LinkProtocol) -> None:
         """A connection is up."""
         self._dialed.add(protocol)
-        if self._closing:
-            protocol.drop("this node leaves")
+        if self._closing or protocol.harbor not in self._dialers:
+            protocol.drop("it is not wanted any more")
             return
         self._links[protocol.harbor] = protocol
         self._act(self._neighbours.connected(protocol.harbor))

@@ -344,9 +344,9 @@ class MasterFactory2013(Factory):
                 stall = self._limits.stall
                 self.drop(protocol, f"half a frame stood still for {stall:g} s")
         for back in self._backs:
-            if back.full_since is not None:
-                if now - back.full_since >= self._limits.stall:
-                    back.drop(f"it did not read for {self._limits.stall:g} s")
+            since = now if back.full_since is None else back.full_since
+            if now - since >= self._limits.stall:
+                back.drop(f"it did not read for {self._limits.stall:g} s")
         for harbor, since in list(self._missing.items()):
             if now - since >= GIVE_UP_AFTER:
                 error = self._errors.get(harbor, "it does not answer")

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links2013 -*-
+# -*- test-case-name: tests.net.test_harbor2013,tests.net.test_wires -*-
 """Connections between harbors of 2013: one that we dialed, one that dialed us."""
 
 from __future__ import annotations

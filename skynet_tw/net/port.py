@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .master import MasterFactory
+from .master2013 import MasterFactory2013
 from .remote import cannot_listen
 
 
@@ -37,7 +38,7 @@ class MasterPort:
 
     def __init__(
         self,
-        factory: MasterFactory,
+        factory: MasterFactory | MasterFactory2013,
         listen: IStreamServerEndpoint,
         address: str,
         dial: Callable[[str], IStreamClientEndpoint],

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from .. import seri
 from ..errors import (
+    CallTimeout,
     LinkLost,
     NoSuchActor,
     NoSuchName,
@@ -304,7 +305,7 @@ class Border:
             if session.called:
                 self._node.ledger.expired += 1
                 return
-            session.expiry = type(session).expiry
+            session.expiry = CallTimeout
             number = session.session
         else:
             number = session
@@ -361,7 +362,7 @@ class Border:
         """Deliver a message which waited for a name that an actor of ours took."""
         session = letter.session
         if isinstance(session, Reply):
-            session.expiry = type(session).expiry
+            session.expiry = CallTimeout
         body: tuple[Any, ...] = (letter.payload,)
         if letter.ptype in PACKED_TYPES:
             body = self._node.unpack(letter.payload)
@@ -427,8 +428,8 @@ class Border:
     def caller_gone(self, context: Context) -> list[Reply]:
         """Tell those whom an actor that ended has called, and return its calls."""
         replies = [reply for reply in self._node.calls if reply.caller is context]
-        written = Reply.expiry
-        for target in dict.fromkeys(r.target for r in replies if r.expiry is written):
+        written = [r.target for r in replies if r.expiry is CallTimeout]
+        for target in dict.fromkeys(written):
             callee = self._node.routes.get(target)
             if callee is not None:
                 callee.drop_work_for(context.handle)
@@ -556,10 +557,9 @@ class Border:
             if ptype == _ERROR and session == 0:
                 # The source is dead (harbor-modern, section 6).
                 context.drop_work_for(source)
-                calls.fail_where(
-                    lambda r: r.target == source and r.caller is context,
-                    lambda r: RemoteError(f"{r.callee} is gone"),
-                )
+                for other in calls:
+                    if other.target == source and other.caller is context:
+                        calls.fail(other, RemoteError(f"{other.callee} is gone"))
             else:
                 self._node.late += 1
             return
@@ -651,11 +651,11 @@ class Border:
             self._dirty.discard(link)
         if self._draining == harbor:
             self._draining = 0
-        written = Reply.expiry
-        self._node.calls.fail_where(
-            lambda r: r.target >> 24 == harbor and r.expiry is written,
-            lambda r: LinkLost(f"the link to {r.callee} broke: {reason}"),
-        )
+        calls = self._node.calls
+        for reply in calls:
+            if reply.target >> 24 == harbor and reply.expiry is CallTimeout:
+                error = LinkLost(f"the link to {reply.callee} broke: {reason}")
+                calls.fail(reply, error)
         self._node.scheduler.run()
 
     def harbor_expected(self, harbor: int) -> None:

@@ -185,15 +185,10 @@ class Calls:
         if reply.session:
             self._waiting.pop(reply.session, None)
 
-    def fail_where(
-        self, chosen: Callable[[Reply], bool], error: Callable[[Reply], SkynetError]
-    ) -> int:
-        """Fail all calls that are *chosen*, in the order made; return how many."""
-        failing = [reply for reply in self._waiting.values() if chosen(reply)]
-        for reply in failing:
-            self.forget(reply)
-            reply.fail(error(reply))
-        return len(failing)
+    def fail(self, reply: Reply, error: SkynetError) -> None:
+        """Take a call out of the table, and raise *error* where it is awaited."""
+        self.forget(reply)
+        reply.fail(error)
 
     def stop(self) -> None:
         """Cancel the sweep; calls that still wait are cancelled."""
@@ -217,13 +212,13 @@ class Calls:
         """Fail the calls whose time is over; one look at the table serves them all."""
         self._sweep = None
         now = self._clock.seconds()
-        deadlines = [r.deadline for r in self._waiting.values() if r.deadline]
+        deadlines = [r.deadline for r in self if r.deadline is not None]
         later = [deadline for deadline in deadlines if deadline > now]
         if later:
             # Calls made one after the other do not cost a look at the table each.
             self._schedule(max(min(later), now + SWEEP_INTERVAL))
         if len(later) < len(deadlines):
-            self.fail_where(
-                lambda r: r.deadline is not None and r.deadline <= now,
-                lambda r: r.expiry(f"{self.explain(r)} within the time limit"),
-            )
+            for reply in self:
+                if reply.deadline is not None and reply.deadline <= now:
+                    what = f"{self.explain(reply)} within the time limit"
+                    self.fail(reply, reply.expiry(what))

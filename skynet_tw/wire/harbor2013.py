@@ -31,7 +31,7 @@ from ..message import PType
 from .buffer import Remainder
 from .framing import PacketReader
 from .harbor import MAX_PAYLOAD, Frame, FrameWriter
-from .master import Connect, Hello, Malformed, Name, Query, Register
+from .master import NOT_MODERN, Connect, Hello, Malformed, Name, Query, Register
 
 #: Length of a name on its way to a harbor, in bytes; shorter ones are filled up with
 #: zero bytes, and the master cuts longer ones.
@@ -40,9 +40,9 @@ NAME_SIZE = 16
 #: Longest address or name, in bytes; real nodes set no limit.
 MAX_TEXT = 1024
 
-#: A frame that means nothing: the answer to those who speak the current protocol,
-#: to whom it is an empty control packet, or harbor id 0.
-NOTHING = bytes(4)
+#: A frame that means nothing.  It is as well the answer to those who speak the current
+#: protocol, to whom it is an empty control packet, or the harbor id 0.
+NOTHING = NOT_MODERN
 
 #: What a master is told.
 Request = Hello | Register | Query

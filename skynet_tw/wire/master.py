@@ -19,8 +19,10 @@ from .framing import PacketReader
 #: Longest packet, in bytes behind its length.
 MAX_PACKET = 255
 
-#: What a node of 2013 is answered: its own master would say nothing at all.
+#: How our nodes take leave of one that speaks the other wire.  A master of 2013 would
+#: say nothing at all, and no current one would say an empty packet.
 NOT_2013 = b"\xff"
+NOT_MODERN = bytes(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ class RequestTests(SynchronousTestCase):
         requests = list(REQUESTS.values())
         self.assertEqual(RequestReader().feed(data), requests)
         reader = RequestReader()
-        pieces = [reader.feed(data[i : i + 1]) for i in range(len(data))]
-        self.assertEqual(sum(pieces, []), requests)
+        pieces = [it for i in range(len(data)) for it in reader.feed(data[i : i + 1])]
+        self.assertEqual(pieces, requests)
         for cut in range(1, len(HELLO)):
             reader = RequestReader()
             self.assertEqual(reader.feed(data + HELLO[:cut]), requests)

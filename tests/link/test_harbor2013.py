@@ -1,0 +1,253 @@
+"""Tests of a harbor's cores of 2013: its introduction, and its neighbours."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw.errors import OtherWire, TooLarge
+from skynet_tw.link.harbor2013 import (
+    CLOSED_AFTER,
+    GONE_AFTER,
+    HEARD_AFTER,
+    Action,
+    Await,
+    Finish,
+    Lost,
+    Neighbours,
+    Ready,
+    Registration,
+)
+from skynet_tw.link.membership import Dial, Expected, Gone, StopDialing
+from skynet_tw.wire.harbor2013 import RequestReader
+from skynet_tw.wire.master import Hello, Name, Query, Register
+
+
+class RegistrationTests(SynchronousTestCase):
+    """What a harbor says to its master, and when."""
+
+    def setUp(self) -> None:
+        self.registration = Registration(3, "host:3")
+
+    def said(self, data: bytes) -> list[object]:
+        return list(RequestReader().feed(data))
+
+    def test_order(self) -> None:
+        """First the address; names and questions when the master has dialed us."""
+        it = self.registration
+        self.assertEqual(it.register("A", 0x03000001).write, b"")
+        self.assertEqual(self.said(it.connected().write), [Hello(3, "host:3")])
+        self.assertEqual(it.query("B").write, b"")
+        self.assertFalse(it.introduced)
+        self.assertEqual(
+            self.said(it.dialed_back().write), [Register("A", 0x03000001), Query("B")]
+        )
+        self.assertTrue(it.introduced)
+        self.assertEqual(self.said(it.query("C").write), [Query("C")])
+
+    def test_again(self) -> None:
+        """After the loss of the master, names and open questions are said again."""
+        it = self.registration
+        it.connected()
+        it.dialed_back()
+        for name in "ABC":
+            it.register(name, 0x03000001)
+        it.query("D")
+        it.query("E")
+        it.heard(Name("D", 0x05000001))
+        it.heard(Name("B", 0x05000001))
+        it.heard(Name("C", 0x03000001))
+        it.lost()
+        self.assertFalse(it.introduced)
+        it.connected()
+        self.assertEqual(
+            self.said(it.dialed_back().write),
+            [Register("A", 0x03000001), Register("C", 0x03000001), Query("E")],
+        )
+
+    def test_left_alone(self) -> None:
+        """A master that hung up is asked to dial again, unless it does so itself."""
+        it = self.registration
+        it.left_alone()
+        self.assertEqual(it.repeat().write, b"")
+        it.connected()
+        it.dialed_back()
+        it.left_alone()
+        it.register("A", 0x03000001)
+        self.assertEqual(self.said(it.dialed_back().write), [Register("A", 0x03000001)])
+        it.left_alone()
+        self.assertEqual(self.said(it.repeat().write), [Hello(3, "host:3")])
+        self.assertEqual(it.repeat().write, b"")
+        self.assertEqual(self.said(it.dialed_back().write), [Register("A", 0x03000001)])
+
+    def test_long_name(self) -> None:
+        """A name that cannot be said is not kept."""
+        self.assertRaises(TooLarge, self.registration.register, "x" * 17, 1)
+        self.assertRaises(TooLarge, self.registration.query, "x" * 17)
+        self.assertEqual(self.registration.names, {})
+        self.assertEqual(self.registration.queries, {})
+
+    def test_master_speaks(self) -> None:
+        """No master of 2013 says anything on the connection of the harbor."""
+        self.assertIsInstance(self.registration.feed(b"\xff").error, OtherWire)
+
+
+class NeighbourTests(SynchronousTestCase):
+    """Who is linked when, and what is done for it."""
+
+    def setUp(self) -> None:
+        self.table = Neighbours(1)
+
+    def announce(self, harbor: int, address: str = "") -> list[Action]:
+        return self.table.announce(harbor, address or f"host:{harbor}", "own:1")
+
+    def link(self, harbor: int) -> None:
+        """Link one harbor."""
+        self.announce(harbor)
+        self.table.connected(harbor)
+        self.table.called(f"from {harbor}")
+        self.table.caller_is(f"from {harbor}", harbor)
+        self.assertIn(harbor, self.table.linked())
+
+    def test_link(self) -> None:
+        """A harbor is linked when we reached it and it reached us."""
+        self.assertEqual(
+            self.announce(2), [Expected(2), Dial(2, "host:2"), Await(2, GONE_AFTER)]
+        )
+        self.assertEqual(self.table.pending(), [(2, "at host:2")])
+        self.assertEqual(self.table.connected(2), [Await(2, HEARD_AFTER)])
+        self.assertEqual(self.table.pending(), [(2, "to dial us")])
+        self.assertEqual(self.table.called("a"), [Await(2, None), Ready(2)])
+        self.assertEqual(self.table.pending(), [])
+        self.assertEqual(self.table.linked(), [2])
+
+    def test_called_first(self) -> None:
+        """It may have reached us before we reached it."""
+        self.table.called("a")
+        self.announce(2)
+        self.assertEqual(
+            self.table.connected(2), [Await(2, HEARD_AFTER), Await(2, None), Ready(2)]
+        )
+
+    def test_the_master_does_not_count(self) -> None:
+        """The call of the master is not taken for that of a harbor."""
+        self.table.called("m")
+        self.table.caller_is_master("m", True)
+        self.announce(2)
+        self.assertEqual(self.table.connected(2), [Await(2, HEARD_AFTER)])
+
+    def test_never_calls(self) -> None:
+        """A harbor that does not dial us counts as linked after a while."""
+        self.announce(2)
+        self.table.connected(2)
+        self.assertEqual(self.table.too_late(2), [Await(2, None), Ready(2)])
+
+    def test_several_at_once(self) -> None:
+        """As nobody says who he is, all are waited for, or until they do."""
+        self.announce(2)
+        self.announce(3)
+        self.table.connected(2)
+        self.table.connected(3)
+        self.assertEqual(self.table.called("a"), [])
+        self.assertEqual(self.table.caller_is("a", 3), [Await(3, None), Ready(3)])
+        self.assertEqual(self.table.called("b"), [Await(2, None), Ready(2)])
+        self.assertEqual(self.table.callers_of(3), ["a"])
+        self.assertTrue(self.table.is_known("b"))
+
+    def test_all_have_called(self) -> None:
+        """When there are as many calls as harbors, each is linked once reached."""
+        self.announce(2)
+        self.announce(3)
+        self.table.called("a")
+        self.table.called("b")
+        self.assertIn(Ready(2), self.table.connected(2))
+        self.assertIn(Ready(3), self.table.connected(3))
+
+    def test_lost(self) -> None:
+        """A link that breaks is dialed by whoever dialed it; it may come back."""
+        self.link(2)
+        self.assertEqual(
+            self.table.lost(2, "cut", False), [Lost(2, "cut"), Await(2, GONE_AFTER)]
+        )
+        self.assertEqual(self.table.linked(), [])
+        self.table.failed(2, "refused")
+        (gone,) = self.table.too_late(2)
+        self.assertEqual(gone, Gone(2, f"refused, for {GONE_AFTER:g} s"))
+        self.assertEqual(self.table.pending(), [])
+        self.assertIn(Ready(2), self.table.connected(2))
+
+    def test_lost_before_it_was_linked(self) -> None:
+        """A connection that nobody wrote to breaks without a word."""
+        self.announce(2)
+        self.table.connected(2)
+        self.assertEqual(self.table.lost(2, "cut", False), [Await(2, GONE_AFTER)])
+
+    def test_announced_anew(self) -> None:
+        """The old link is closed, and the new one dialed when it is read."""
+        self.link(2)
+        self.assertEqual(self.announce(2, "new:2"), [Finish(2), Await(2, CLOSED_AFTER)])
+        self.assertEqual(self.table.linked(), [])
+        self.assertEqual(
+            self.table.lost(2, "closed", True),
+            [Dial(2, "new:2"), Await(2, GONE_AFTER)],
+        )
+        self.assertIn(Ready(2), self.table.connected(2))
+
+    def test_announced_anew_and_cut(self) -> None:
+        """If the old link ends in another way, what was written may be lost."""
+        self.link(2)
+        self.announce(2)
+        self.announce(2, "newer:2")
+        self.assertEqual(
+            self.table.lost(2, "cut", False),
+            [Lost(2, "cut"), Dial(2, "newer:2"), Await(2, GONE_AFTER)],
+        )
+
+    def test_announced_anew_and_silent(self) -> None:
+        """A harbor that does not close the old link is not waited for."""
+        self.link(2)
+        self.announce(2)
+        lost, dial, _ = self.table.too_late(2)
+        self.assertIsInstance(lost, Lost)
+        self.assertEqual(dial, Dial(2, "host:2"))
+
+    def test_announced_while_dialing(self) -> None:
+        """The last address is the one that is dialed."""
+        for _ in range(2):
+            self.assertIn(Dial(2, "a:2"), self.announce(2, "a:2"))
+            self.assertIn(Dial(2, "b:2"), self.announce(2, "b:2"))
+            self.table.connected(2)
+
+    def test_own(self) -> None:
+        """We never link to ourselves, whatever id our address is given."""
+        self.assertEqual(self.announce(1), [])
+        self.assertEqual(
+            self.announce(2, "own:1"),
+            [
+                Await(2, None),
+                StopDialing(2),
+                Gone(2, "it was announced at our own address"),
+            ],
+        )
+        self.assertEqual(self.table.linked(), [])
+
+    def test_another_harbor_at_the_same_address(self) -> None:
+        """Messages for the one that lived there must not reach the other."""
+        self.link(2)
+        actions = self.announce(3, "host:2")
+        self.assertEqual(
+            [type(action) for action in actions],
+            [Lost, Await, StopDialing, Gone, Expected, Dial, Await],
+        )
+        self.assertEqual(actions[-2], Dial(3, "host:2"))
+        self.assertIn(Dial(2, "moved:2"), self.announce(2, "moved:2"))
+
+    def test_late_events(self) -> None:
+        """What comes late does nothing."""
+        for harbor in (2, 3):
+            self.assertEqual(self.table.lost(harbor, "", True), [])
+            self.assertEqual(self.table.connected(harbor), [])
+            self.assertEqual(self.table.too_late(harbor), [])
+        self.table.caller_lost("nobody")
+        self.link(2)
+        self.announce(2)
+        self.assertEqual(self.table.connected(2), [])

@@ -1,0 +1,525 @@
+"""Harbors of 2013 that join a master and each other, over a network in memory."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface.verify import verifyClass, verifyObject
+
+from skynet_tw.errors import BootFailed, PackError
+from skynet_tw.interfaces import ILink, IRemote
+from skynet_tw.net.harbor2013 import MAX_STRING, HarborRemote2013
+from skynet_tw.net.links2013 import SETTLE
+from skynet_tw.net.peer2013 import Link
+from skynet_tw.wire.harbor2013 import encode_request, encode_told
+from skynet_tw.wire.master import Connect, Hello, Name
+
+from .world import MASTER, Stranger
+from .world2013 import Node2013, World2013
+
+
+class Played:
+    """A master that does what a real one does, and no more, to harbor 1."""
+
+    def __init__(self, world: World2013) -> None:
+        self._world = world
+        self._calls: list[Stranger] = []
+        self.registered = 0
+        listening = world.network.server(MASTER).listen(
+            Factory.forProtocol(lambda: Requests(self))
+        )
+        self._port = world.successResultOf(listening)
+
+    def request(self, data: bytes) -> None:
+        """The harbor said something; if it registered, dial it and speak."""
+        if data != encode_request(Hello(1, "host1:2526")):
+            return
+        self.registered += 1
+        caller = Stranger()
+        self._calls.append(caller)
+        self._world.network.client("host1:2526").connect(
+            Factory.forProtocol(lambda: caller)
+        ).addCallback(lambda _: caller.say(encode_told(Name("X", 0x05000001))))
+
+    def hang_up(self) -> None:
+        """Close the connections that were dialed."""
+        for caller in self._calls:
+            if caller.lost is None and caller.transport is not None:
+                caller.transport.loseConnection()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._port.stopListening()
+
+
+class Requests(Protocol):
+    """The connection by which a harbor speaks with its master."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+
+    def dataReceived(self, data: bytes) -> None:
+        self._played.request(data)
+
+
+class JoinTests(World2013):
+    """The way into a network."""
+
+    def test_interfaces(self) -> None:
+        """The classes provide what they promise."""
+        self.assertTrue(verifyClass(IRemote, HarborRemote2013))
+        self.assertTrue(verifyClass(ILink, Link))
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        self.run_for()
+        self.assertTrue(verifyObject(IRemote, one.remote))
+        self.assertTrue(verifyObject(ILink, two.receiver.links[1]))
+        self.assertEqual(one.remote.name_limit, 16)
+
+    def test_alone(self) -> None:
+        """The first node is joined when the master dialed back and says nothing."""
+        self.start_master()
+        node = self.node(1)
+        linked = node.remote.when_linked()
+        self.run_for(SETTLE - 0.02)
+        self.assertNoResult(node.joined)
+        self.run_for()
+        self.successResultOf(node.joined)
+        self.successResultOf(linked)
+        self.successResultOf(node.remote.when_linked())
+        self.assertEqual(node.remote.waiting_for(), [])
+
+    def test_any_order(self) -> None:
+        """Three nodes become a full mesh in whatever order they join."""
+        for order in permutations((1, 2, 3)):
+            self.start_master()
+            nodes = []
+            for harbor in order:
+                nodes.append(self.node(harbor))
+                self.run_for()
+                self.successResultOf(nodes[-1].joined)
+                self.successResultOf(nodes[-1].remote.when_linked())
+            self.assert_full_mesh(*nodes)
+            for node in nodes:
+                self.leave(node)
+            self.stop_master()
+
+    def test_all_at_once(self) -> None:
+        """Nodes that join at the same moment become a full mesh."""
+        self.start_master()
+        nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
+        self.run_for(1)
+        for node in nodes:
+            self.successResultOf(node.joined)
+            self.successResultOf(node.remote.when_linked())
+        self.assert_full_mesh(*nodes)
+
+    def test_order_of_reports(self) -> None:
+        """Each expects the other, then is linked with it."""
+        self.start_master()
+        one = self.node(1)
+        self.run_for()
+        two = self.node(2)
+        self.run_for()
+        self.assertEqual(one.receiver.events, [("expected", 2), ("ready", 2)])
+        self.assertEqual(two.receiver.events, [("expected", 1), ("ready", 1)])
+
+    def test_long_before_the_master(self) -> None:
+        """A node waits for its master, says so, and says since when and why."""
+        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
+        self.run_for(100)
+        self.assertNoResult(nodes[0].joined)
+        (text,) = nodes[0].remote.waiting_for()
+        self.assertIn(f"the master at {MASTER}, for 100.0 s", text)
+        self.assertIn("Connection was refused", text)
+        self.assertEqual(len(self.log()), 3)
+        self.start_master()
+        self.run_for(5)
+        self.assert_full_mesh(*nodes)
+
+    def test_master_that_does_not_dial(self) -> None:
+        """A master that cannot dial us is asked again; what is waited for is said."""
+        self.start_master()
+        self.network.refuse("host1:2526")
+        node = self.node(1)
+        self.run_for(5)
+        self.assertNoResult(node.joined)
+        (text,) = node.remote.waiting_for()
+        self.assertIn("to dial us at host1:2526", text)
+        self.run_for(20)
+        self.assertIn("it did not dial us for 10 s", node.remote.waiting_for()[0])
+        self.network.mend("host1:2526")
+        self.run_for(20)
+        self.successResultOf(node.joined)
+
+    def test_unreachable_harbor(self) -> None:
+        """A harbor that cannot be reached is named, and not waited for any more."""
+        self.start_master()
+        self.node(1)
+        self.run_for()
+        self.network.refuse("host1:2526")
+        two = self.node(2)
+        self.run_for(2)
+        self.successResultOf(two.joined)
+        linked = two.remote.when_linked()
+        self.assertNoResult(linked)
+        self.assertIn("harbor 1 at host1:2526", two.remote.waiting_for()[0])
+        self.run_for(5)
+        self.successResultOf(linked)
+        self.assertEqual(two.receiver.events, [("expected", 1), ("gone", 1)])
+        self.network.mend("host1:2526")
+        self.run_for(5)
+        self.assertEqual(two.remote.linked(), [1])
+
+    def test_harbor_that_never_dials(self) -> None:
+        """A harbor that cannot dial us is linked all the same, a little later."""
+        self.start_master()
+        one = self.node(1)
+        self.run_for()
+        other = self.node(9)
+        self.network.refuse("host1:2526")
+        self.run_for(0.5)
+        self.assertEqual(one.remote.linked(), [])
+        self.assertIn(9, dict(one.remote._links2013._neighbours.pending()))
+        self.run_for(1)
+        self.assertEqual(one.remote.linked(), [9])
+        one.receiver.send(9, b"one way")
+        self.run_for()
+        self.assertEqual(other.receiver.got(1), [b"one way"])
+
+    def test_port_0(self) -> None:
+        """The others are told the port that the system chose."""
+        self.start_master()
+        nodes = [self.node(1, "host1:0"), self.node(2), self.node(3, "host3:0")]
+        self.run_for(1)
+        self.assertNotIn(nodes[0].remote.address, ("host1:0", "host1:2526"))
+        self.assert_full_mesh(*nodes)
+
+    def test_in_use(self) -> None:
+        """A port in use fails the boot with role, address and reason in one line."""
+        self.node(1)
+        node = Node2013(self, 2, "host1:2526")
+        failure = self.failureResultOf(node.remote.bind(), BootFailed)
+        self.assertEqual(
+            failure.getErrorMessage(),
+            "harbor 2 cannot listen on host1:2526: [Errno 98] Address already in use",
+        )
+        self.successResultOf(node.remote.leave())
+
+    def test_leave_while_joining(self) -> None:
+        """Whoever waits for a node that leaves is told."""
+        self.start_master()
+        node = self.node(1)
+        linked = node.remote.when_linked()
+        self.leave(node)
+        self.failureResultOf(node.joined, BootFailed)
+        self.failureResultOf(linked, BootFailed)
+        self.failureResultOf(node.remote.when_linked(), BootFailed)
+
+
+class ValueTests(World2013):
+    """What is packed."""
+
+    def test_numbers(self) -> None:
+        """Numbers are those of 2013, both ways."""
+        node = self.node(1)
+        payload = node.remote.pack((1, 2**40, 1.0))
+        self.assertEqual(payload.hex(), "0a01" + "420000000000007042" + "0a01")
+        self.assertEqual(node.remote.unpack(payload), (1, 2**40, 1))
+
+    def test_long_strings(self) -> None:
+        """A string that would kill a real node is refused, wherever it is."""
+        pack = self.node(1).remote.pack
+        long = "x" * (MAX_STRING + 1)
+        for values in ((long,), ({"a": [long]},), ([{long: 1}],), (long.encode(),)):
+            self.assertRaises(PackError, pack, values)
+        pack((long[1:], "y" * 1000))
+
+
+class NameTests(World2013):
+    """Names through the master."""
+
+    def test_names(self) -> None:
+        """A registration is told to all; a query is answered when there is an owner."""
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        two.remote.query("LATE")
+        self.run_for()
+        self.assertEqual(two.receiver.names, {})
+        one.remote.register("LATE", 0x01000007)
+        self.run_for()
+        for node in (one, two):
+            self.assertEqual(node.receiver.names, {"LATE": 0x01000007})
+        three = self.node(3)
+        self.run_for()
+        self.assertEqual(three.receiver.names, {})
+        three.remote.query("LATE")
+        self.run_for()
+        self.assertEqual(three.receiver.names, {"LATE": 0x01000007})
+
+    def test_names_move(self) -> None:
+        """The last to register a name has it, and the first does not take it back."""
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        self.run_for()
+        one.remote.register("N", 0x01000007)
+        self.run_for()
+        two.remote.register("N", 0x02000007)
+        self.run_for()
+        self.assertEqual(one.receiver.names, {"N": 0x02000007})
+        self.network.cut(MASTER)
+        self.run_for(5)
+        self.assertEqual(one.receiver.names, {"N": 0x02000007})
+
+    def test_across_masters(self) -> None:
+        """A new master learns the names again, and the pending questions."""
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        one.remote.register("A", 0x01000007)
+        two.remote.query("B")
+        self.run_for()
+        self.stop_master()
+        one.remote.register("B", 0x01000008)
+        factory = self.start_master()
+        self.run_for(10)
+        self.assertEqual(factory.master.names, {"A": 0x01000007, "B": 0x01000008})
+        self.assertEqual(two.receiver.names["B"], 0x01000008)
+
+
+class MasterLossTests(World2013):
+    """A master that goes and comes back."""
+
+    def test_links_stay(self) -> None:
+        """Without the master links go on; when it is back, all are joined again."""
+        self.start_master()
+        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
+        self.run_for()
+        self.stop_master()
+        self.run_for(60)
+        self.assert_full_mesh(*nodes)
+        self.assertIn("the master", nodes[0].remote.waiting_for()[0])
+        for node in nodes:
+            node.receiver.events.clear()
+        factory = self.start_master()
+        self.run_for(20)
+        self.assertEqual(sorted(factory.master.members), [1, 2, 3])
+        self.assert_full_mesh(*nodes)
+        for node in nodes:
+            # The links were made anew, as with real nodes, but nothing was lost.
+            kinds = {event[0] for event in node.receiver.events}
+            self.assertEqual(kinds, {"busy", "free"})
+        late = self.node(4)
+        self.run_for()
+        self.assert_full_mesh(*nodes, late)
+
+    def test_the_call_of_the_master_is_cut(self) -> None:
+        """Our own master dials again, and says what was missed meanwhile."""
+        self.start_master()
+        one = self.node(1)
+        self.run_for()
+        two = self.node(2)
+        self.run_for()
+        master = two.remote._links2013.master
+        assert master is not None
+        master.drop("as if it broke")
+        self.run_for(0.05)
+        one.remote.register("N", 0x01000007)
+        self.run_for(1)
+        self.assertEqual(two.receiver.names, {"N": 0x01000007})
+        self.assertEqual(two.receiver.events[2:], [("name", "N", 0x01000007)])
+
+    def test_a_master_that_does_not_dial_again(self) -> None:
+        """A real master does not: then we register again, but not over and over."""
+        played = Played(self)
+        node = self.node(1)
+        self.run_for(1)
+        self.assertEqual(played.registered, 1)
+        self.successResultOf(node.joined)
+        self.run_for(1)
+        played.hang_up()
+        self.run_for(10)
+        self.assertEqual(played.registered, 2)
+        for _ in range(3):
+            self.run_for(1)
+            played.hang_up()
+        self.run_for(40)
+        self.assertEqual(played.registered, 2)
+        lines = [line for line in self.log() if "may have our" in line]
+        self.assertEqual(len(lines), 1)
+        self.run_for(60)
+        self.assertEqual(played.registered, 3)
+        played.close()
+
+
+class DeathTests(World2013):
+    """Nodes that go, and come back."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_master()
+        self.one, self.two = self.node(1), self.node(2)
+        self.run_for()
+        for node in self.nodes:
+            node.receiver.events.clear()
+
+    def test_link_is_cut(self) -> None:
+        """A link that is cut is dialed again, without a word of the master."""
+        self.network.cut("host2:2526")
+        self.run_for(2)
+        self.assertEqual(self.one.receiver.events[0], ("lost", 2))
+        self.assertEqual(self.one.receiver.events[-1], ("ready", 2))
+        self.run_for(3)
+        self.assert_full_mesh(self.one, self.two)
+
+    def test_death(self) -> None:
+        """A node that leaves is lost, and gone when it is not back in time."""
+        self.leave(self.two)
+        self.run_for(4)
+        self.assertEqual(self.one.receiver.events, [("lost", 2)])
+        self.run_for(20)
+        self.assertEqual(self.one.receiver.events, [("lost", 2), ("gone", 2)])
+        self.assertEqual(self.one.remote.linked(), [])
+
+    def test_return(self) -> None:
+        """A node that comes back under its id is linked again, soon or late."""
+        for pause in (0.0, 0.3, 3.0, 30.0):
+            self.leave(self.two)
+            self.run_for(pause)
+            self.two = self.node(2)
+            self.run_for(5)
+            self.successResultOf(self.two.remote.when_linked())
+            self.assertEqual(self.one.receiver.events[-1][0], "ready")
+            self.assert_full_mesh(self.one, self.two)
+
+    def test_return_elsewhere(self) -> None:
+        """It may come back at another address, with its old one in other hands."""
+        self.leave(self.two)
+        three = self.node(3, self.two.address)
+        self.run_for(2)
+        self.assertNotIn(2, self.one.remote.linked())
+        two = self.node(2, "elsewhere:2526")
+        self.run_for(2)
+        self.assert_full_mesh(self.one, two, three)
+
+    def test_messages_keep_their_order(self) -> None:
+        """A harbor announced anew loses no message and mixes none up."""
+        assert self.factory is not None
+        sent = []
+        for i in range(300):
+            if 2 not in self.one.receiver.busy:
+                sent.append(b"%d" % i)
+                self.one.receiver.send(2, sent[-1])
+            if i % 60 == 30:
+                self.stranger(MASTER, encode_request(Hello(2, self.two.address)))
+            self.run_for(0.01)
+        self.assertGreater(len(sent), 200)
+        self.assertEqual(self.two.receiver.got(1), sent)
+        self.assertNotIn(("lost", 2), self.one.receiver.events)
+        self.assertIn(("busy", 2), self.one.receiver.events)
+
+
+class StrangerTests(World2013):
+    """Those who dial a harbor and are none."""
+
+    def test_garbage(self) -> None:
+        """It is dropped with one line, and the node goes on."""
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        self.run_for()
+        before = len(self.log())
+        for _ in range(5):
+            stranger = self.stranger("host1:2526", b"\0\0\0\x05hello")
+            self.assertIsNotNone(stranger.lost)
+        self.assertEqual(len(self.log()), before + 1)
+        self.assert_full_mesh(one, two)
+
+    def test_too_many(self) -> None:
+        """Any number of strangers leaves the links, and the master, alone."""
+        self.start_master()
+        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
+        self.run_for(1)
+        strangers = [self.stranger("host1:2526") for _ in range(200)]
+        self.assertGreaterEqual(sum(s.lost is not None for s in strangers), 72)
+        self.assert_full_mesh(*nodes)
+        nodes[1].remote.register("N", 0x02000001)
+        self.run_for()
+        self.assertEqual(nodes[0].receiver.names, {"N": 0x02000001})
+
+    def test_half_a_frame(self) -> None:
+        """Whoever stops in the middle of a frame is dropped; who is silent is not."""
+        self.start_master()
+        self.node(1)
+        self.run_for(1)
+        half = self.stranger("host1:2526", b"\0\0\0\x20half")
+        silent = self.stranger("host1:2526")
+        self.run_for(50)
+        self.assertIsNotNone(half.lost)
+        self.assertIsNone(silent.lost)
+
+    def test_harbors_are_no_masters(self) -> None:
+        """What a harbor says about addresses and names is ignored, in one line."""
+        self.start_master()
+        one = self.node(1)
+        self.run_for()
+        message = bytes.fromhex("0000000d78050000010a00000700000000")
+        told = encode_told(Connect(7, "host7:1")) + encode_told(Name("N", 0x05000001))
+        stranger = self.stranger("host1:2526", message + told)
+        self.assertIsNone(stranger.lost)
+        self.assertEqual(one.receiver.got(5), [b"x"])
+        self.assertEqual(one.receiver.events, [])
+        self.assertEqual(sum("ignored what" in line for line in self.log()), 1)
+
+    def test_many_connections_of_one_harbor(self) -> None:
+        """The newest connections of a harbor are kept, the oldest are not."""
+        self.start_master()
+        self.node(1)
+        self.run_for()
+        message = bytes.fromhex("0000000d78050000010a00000700000000")
+        strangers = [self.stranger("host1:2526", message) for _ in range(6)]
+        self.assertEqual(
+            [stranger.lost is not None for stranger in strangers],
+            [True, True, False, False, False, False],
+        )
+
+
+class RoughNetworkTests(World2013):
+    """The same with delays and small reads."""
+
+    delay = (0.0, 0.03)
+    chunk = 7
+
+    def test_seeds(self) -> None:
+        """Whatever the network does to the bytes, a full mesh comes of it."""
+        for seed in range(20):
+            self.network._random.seed(seed)
+            self.start_master()
+            nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
+            nodes[0].remote.register("X", 0x01000001)
+            nodes[4].remote.query("X")
+            self.run_for(8)
+            for node in nodes:
+                self.successResultOf(node.remote.when_linked())
+            for round in range(3):
+                for node in nodes:
+                    for other in node.remote.linked():
+                        node.receiver.send(other, b"%d" % round)
+            self.run_for(5)
+            self.network.cut(MASTER)
+            self.run_for(30)
+            for node in nodes:
+                self.assertEqual(node.receiver.names, {"X": 0x01000001})
+                self.assertEqual(len(node.remote.linked()), 4)
+                for other in node.remote.linked():
+                    self.assertEqual(node.receiver.got(other), [b"0", b"1", b"2"])
+            self.network.cut(nodes[2].address)
+            self.network.cut(nodes[4].address)
+            self.run_for(30)
+            for node in nodes:
+                self.assertEqual(len(node.remote.linked()), 4)
+            left = [node.remote.leave() for node in nodes]
+            self.run_for(6)
+            for done in left:
+                self.successResultOf(done)
+            self.nodes.clear()
+            self.stop_master()
