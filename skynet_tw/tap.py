@@ -21,22 +21,27 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
+from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import Logger
 
 from . import addresses
 from .boot import Boot, Start
+from .descriptors import SelectServerEndpoint
 from .errors import BadAddress, BootFailed
 from .net.harbor import HarborRemote
 from .net.harbor2013 import HarborRemote2013
+from .net.limits import ConnectionLimits
 from .net.master import MasterFactory
 from .net.master2013 import MasterFactory2013
 from .net.port import MasterPort
+from .net.remote import DEFAULT_RETRY_POLICY
+from .node.limits import Limits
 from .node.node import Node
 from .node.system import DataCenter, UniqueServices
 from .options import Config, Options, load_start
 from .service import NodeService
 
-__all__ = ["Options", "build", "makeService"]
+__all__ = ["Options", "build", "endpoints", "makeService"]
 
 _log = Logger()
 
@@ -57,8 +62,7 @@ def makeService(options: Options) -> IService:
             config,
             starts,
             reactor,
-            partial(addresses.server, reactor),
-            partial(addresses.client, reactor),
+            *endpoints(reactor),
             _stop_with_failure(reactor),
             reactor.callWhenRunning,
         )
@@ -76,6 +80,10 @@ def build(
     client: Callable[[str], IStreamClientEndpoint],
     on_failure: Callable[[BootFailed], None],
     when_running: Callable[[Callable[[], None]], object] = lambda begin: begin(),
+    *,
+    limits: ConnectionLimits | None = None,
+    queues: Limits | None = None,
+    retry_policy: Callable[[int], float] = DEFAULT_RETRY_POLICY,
 ) -> NodeService:
     """Put a node together.
 
@@ -84,13 +92,22 @@ def build(
     :param client: makes the endpoint to connect to of the same.
     :param on_failure: told when the boot fails after the ports were bound.
     :param when_running: calls a function once the reactor runs.
+    :param limits: what strangers and stalled peers may cost.
+    :param queues: how much may wait in each queue of the node.
+    :param retry_policy: seconds to wait after so many failed attempts in a row, to
+        reach the master or another harbor.
     :raises BadAddress: an endpoint string is malformed.
     """
     is_2013 = config.wire == "2013"
     master: MasterPort | None = None
     if config.standalone is not None:
+        factory: MasterFactory | MasterFactory2013
+        if is_2013:
+            factory = MasterFactory2013(clock, client, retry_policy, limits)
+        else:
+            factory = MasterFactory(clock, limits)
         master = MasterPort(
-            MasterFactory2013(clock, client) if is_2013 else MasterFactory(clock),
+            factory,
             server(config.standalone),
             config.standalone,
             client,
@@ -111,8 +128,10 @@ def build(
             client,
             clock,
             master_address=config.master,
+            retry_policy=retry_policy,
+            limits=limits,
         )
-    node = Node(clock, remote, call_timeout=config.call_timeout)
+    node = Node(clock, remote, call_timeout=config.call_timeout, limits=queues)
     boot = Boot(
         node,
         remote,
@@ -129,6 +148,19 @@ def build(
         () if master is None else (master.close,),
         when_running,
     )
+
+
+def endpoints(
+    reactor: Any,
+) -> tuple[
+    Callable[[str], IStreamServerEndpoint], Callable[[str], IStreamClientEndpoint]
+]:
+    """How to listen on, and to connect to, an address over a reactor's sockets."""
+    server = partial(addresses.server, reactor)
+    client = partial(addresses.client, reactor)
+    if isinstance(reactor, SelectReactor):
+        return lambda text: SelectServerEndpoint(server(text), reactor), client
+    return server, client
 
 
 def _show_boot_failures_in_one_line() -> None:

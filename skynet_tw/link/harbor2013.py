@@ -12,7 +12,8 @@ send before, and never dial twice.  Three things are done better here:
 - A harbor that we dialed counts as linked once it has dialed us as well, because a
   real one loses each answer that it gives before.  As callers do not say who they
   are, it is enough that there are as many of them as there are harbors being linked;
-  and after `HEARD_AFTER` seconds it counts in any case.
+  and after `HEARD_AFTER` seconds it counts in any case.  Where the first message of
+  the harbor did not come yet, its own end gets `NOTICED_AFTER` seconds more.
 - A link that breaks is dialed again.
 - When a harbor is announced anew, its old connection is closed first, and the new one
   dialed when the other side has read it to the end: messages keep their order.
@@ -20,7 +21,7 @@ send before, and never dial twice.  Three things are done better here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,6 +36,10 @@ from .slave import Effects
 
 #: Seconds that a harbor which we dialed may take to dial us.
 HEARD_AFTER = 1.0
+
+#: Seconds that a real one may take to notice that we took its call: only then it
+#: begins to answer (with 2 of 200 calls to nodes that joined it was later than us).
+NOTICED_AFTER = 0.02
 
 #: Seconds without a link until a harbor counts as gone.
 GONE_AFTER = 5.0
@@ -263,8 +268,11 @@ class _Link(Protocol):
     def connected(self) -> None:
         """Our connection is up."""
 
-    def heard(self) -> None:
+    def called(self) -> None:
         """The harbor has dialed us, as far as can be known."""
+
+    def heard(self) -> None:
+        """Messages came from the harbor, so that it has dialed us."""
 
     def lost(self, reason: str, clean: bool) -> None:
         """Our connection is gone; clean, if the other side has read all of it."""
@@ -310,16 +318,19 @@ def _make_link() -> Callable[[_Neighbour], _Link]:
     dialing = builder.state("dialing")
     gone = builder.state("gone")
     unheard = builder.state("unheard")
+    called = builder.state("called")
     linked = builder.state("linked")
     finishing = builder.state("finishing")
 
     for state in (unknown, dialing, gone, linked, finishing):
         state.upon(_Link.heard).loop().returns(None)
+        state.upon(_Link.called).loop().returns(None)
+    called.upon(_Link.called).loop().returns(None)
     for state in (unknown, gone, linked):
         state.upon(_Link.too_late).loop().returns(None)
     for state in (unknown, dialing, gone):
         state.upon(_Link.lost).loop().returns(None)
-    for state in (unknown, unheard, linked, finishing):
+    for state in (unknown, unheard, called, linked, finishing):
         state.upon(_Link.connected).loop().returns(None)
 
     def announced(link: _Link, it: _Neighbour, address: str) -> None:
@@ -328,7 +339,7 @@ def _make_link() -> Callable[[_Neighbour], _Link]:
         it.wish(Expected(it.harbor))
         it.dial()
 
-    for state in (unknown, dialing, gone, unheard):
+    for state in (unknown, dialing, gone, unheard, called):
         state.upon(_Link.announce).to(dialing)(announced)
 
     def connected(link: _Link, it: _Neighbour) -> None:
@@ -343,19 +354,26 @@ def _make_link() -> Callable[[_Neighbour], _Link]:
         it.wish(Await(it.harbor, None))
         it.wish(Ready(it.harbor))
 
-    unheard.upon(_Link.heard).to(linked)(ready)
-    unheard.upon(_Link.too_late).to(linked)(ready)
+    for state in (unheard, called):
+        state.upon(_Link.heard).to(linked)(ready)
+        state.upon(_Link.too_late).to(linked)(ready)
+
+    @pep614(unheard.upon(_Link.called).to(called))
+    def give_it_time(link: _Link, it: _Neighbour) -> None:
+        it.wish(Await(it.harbor, NOTICED_AFTER))
 
     @pep614(dialing.upon(_Link.too_late).to(gone))
     def give_up(link: _Link, it: _Neighbour) -> None:
         it.pending = False
         it.wish(Gone(it.harbor, f"{it.reason}, for {GONE_AFTER:g} s"))
 
-    @pep614(unheard.upon(_Link.lost).to(dialing))
     def lost_unheard(link: _Link, it: _Neighbour, reason: str, clean: bool) -> None:
         it.reason = reason
         it.unheard = False
         it.wish(Await(it.harbor, GONE_AFTER))
+
+    for state in (unheard, called):
+        state.upon(_Link.lost).to(dialing)(lost_unheard)
 
     # Whoever dials goes on doing so until he is told to stop.
     @pep614(linked.upon(_Link.lost).to(dialing))
@@ -396,7 +414,7 @@ def _make_link() -> Callable[[_Neighbour], _Link]:
         it.wish(StopDialing(it.harbor))
         it.wish(Gone(it.harbor, reason))
 
-    for state in (unknown, dialing, gone, unheard):
+    for state in (unknown, dialing, gone, unheard, called):
         state.upon(_Link.displace).to(unknown)(displace)
 
     def displace_linked(link: _Link, it: _Neighbour, reason: str) -> None:
@@ -530,24 +548,17 @@ class Neighbours:
         waiting = [it for it in self._neighbours.values() if it.unheard]
         if not waiting:
             return
-        heard = set(self._heard())
+        callers = [it for it in self._callers.values() if not it.is_master]
+        heard = {it.harbor for it in callers}
+        called = {it.stands_for for it in callers if it.harbor is None}
+        free = [it for it in callers if it.harbor is None and it.stands_for is None]
         pending = {it.harbor for it in self._neighbours.values() if it.pending}
-        free = [it for it in self._callers.values() if _is_free(it)]
-        enough = len(free) >= len(pending - heard)
+        enough = len(free) >= len(pending - heard - called)
         for it in waiting:
-            if it.harbor not in heard:
-                if not enough:
-                    continue
+            if it.harbor in heard:
+                it.machine.heard()
+            elif it.harbor in called:
+                it.machine.called()
+            elif enough:
                 free.pop().stands_for = it.harbor
-            it.machine.heard()
-
-    def _heard(self) -> Iterator[int]:
-        """The harbors that have dialed us, as far as is known."""
-        for it in self._callers.values():
-            harbor = it.stands_for if it.harbor is None else it.harbor
-            if harbor is not None and not it.is_master:
-                yield harbor
-
-
-def _is_free(it: _Caller) -> bool:
-    return it.harbor is None and it.stands_for is None and not it.is_master
+                it.machine.called()

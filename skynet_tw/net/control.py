@@ -196,7 +196,10 @@ class Control:
             return None
         seconds = self._clock.seconds() - self._since
         error = f" (last error: {self._last_error})" if self._last_error else ""
-        return f"the master at {self._name}, for {seconds:.1f} s{error}"
+        return f"{self._wanted()}, for {seconds:.1f} s{error}"
+
+    def _wanted(self) -> str:
+        return f"the master at {self._name}"
 
     def sweep(self) -> None:
         """Drop a connection on which the master keeps us waiting."""

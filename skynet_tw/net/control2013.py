@@ -8,11 +8,14 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from ..link.harbor2013 import Registration
-from .control import REFUSALS, REFUSED_PAUSE, Control
+from .control import REFUSALS, REFUSED_PAUSE, Control, ControlProtocol
 from .limits import ConnectionLimits
 
 #: Seconds that a master may take to dial us again by itself.
 DIALS_AGAIN = 1.0
+
+#: Seconds until we register again under an id that another node wants, at most.
+MAX_PAUSE = 3600.0
 
 
 class Control2013(Control):
@@ -42,11 +45,17 @@ class Control2013(Control):
         self._introduced_at = 0.0
         self._repeat_at: float | None = None
         self._repeated = False
+        self._pause_again = DIALS_AGAIN
 
     @property
     def expects_master(self) -> bool:
         """Whether we registered, and the master did not dial us since."""
         return self._current is not None and not self._registration.introduced
+
+    def opened(self, protocol: ControlProtocol) -> None:
+        """A connection is up; we register on it."""
+        self._repeat_at = None
+        super().opened(protocol)
 
     def dialed_back(self) -> None:
         """The master has dialed us."""
@@ -62,14 +71,15 @@ class Control2013(Control):
 
         Our own master dials again; a real one does so when we register again.  If it
         has hung up because another node has our id by now, to do so would take the id
-        away from that: soon after the last time it is not done.
+        away from that; so it is done more and more rarely.
         """
         if not self._registration.introduced:
             return
         now = self._clock.seconds()
         self._registration.left_alone()
-        again = self._repeated and now - self._introduced_at < REFUSED_PAUSE
-        pause = REFUSED_PAUSE if again else DIALS_AGAIN
+        pause = max(REFUSED_PAUSE, 2 * self._pause_again)
+        again = self._repeated and now - self._introduced_at < pause
+        self._pause_again = pause = min(pause, MAX_PAUSE) if again else DIALS_AGAIN
         self._repeat_at = now + pause
         if again:
             self._log.warn(
@@ -89,7 +99,10 @@ class Control2013(Control):
         now = self._clock.seconds()
         if not self.joined and now - protocol.since >= self._limits.handshake:
             # A real master dials once for each registration.
-            protocol.drop(f"it did not dial us for {self._limits.handshake:g} s")
+            protocol.drop(
+                f"it did not dial us for {self._limits.handshake:g} s; a master of"
+                " current Skynet nodes never does, and wants --wire modern"
+            )
         elif self._repeat_at is not None and now >= self._repeat_at:
             self._repeat_at = now + REFUSED_PAUSE
             self._repeated = True
@@ -99,12 +112,10 @@ class Control2013(Control):
             )
             self._apply(self._registration.repeat())
 
-    def waiting_for(self) -> str | None:
-        """What is waited for, in words; None once joined."""
-        text = super().waiting_for()
-        if text is not None and self._current is not None:
-            return f"{text} to dial us at {self._registration.address}"
-        return text
+    def _wanted(self) -> str:
+        if self._current is None:
+            return super()._wanted()
+        return f"{super()._wanted()} to dial us at {self._registration.address}"
 
     def _refusal(self) -> str:
         return (

@@ -17,7 +17,8 @@ from ..wire.master import Connect, Dead, Wait
 from .dialer import Dialer
 from .limits import ConnectionLimits
 from .lobby import Connections, FoldedLog, Lobby
-from .peer import Link, LinkProtocol
+from .peer import LinkProtocol
+from .writer import Link
 
 
 class Links:

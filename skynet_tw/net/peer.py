@@ -13,12 +13,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import ProtocolError
-from ..interfaces import Frame, ILink
+from ..interfaces import Frame
 from ..link.peer import Peer
 from ..wire.harbor import FrameWriter
 from .greeting import GreetingProtocol
 from .transport import drop_transport, tune
-from .writer import writer_for
+from .writer import Link, writer_for
 
 
 class LinkOwner(Protocol):
@@ -48,36 +48,6 @@ class LinkOwner(Protocol):
 
     def link_closed(self, protocol: LinkProtocol) -> None:
         """The connection is closed; nothing follows."""
-
-
-@implementer(ILink)
-class Link(FrameWriter):
-    """What messages for one harbor are written to; `send` is `FrameWriter`'s."""
-
-    __slots__ = ("_write", "harbor")
-
-    def __init__(self, harbor: int, protocol: LinkProtocol) -> None:
-        super().__init__()
-        #: The id of the harbor at the other end.
-        self.harbor = harbor
-        assert protocol.transport is not None
-        self._write = writer_for(protocol.transport)
-
-    def flush(self) -> None:
-        """Write what was collected since the last time, in one piece.
-
-        The owner's `LinkOwner.link_busy` may be called before this returns.
-        """
-        if self._pieces:
-            self._write(self.take())
-
-    def close(self) -> None:
-        """Write nothing any more, whoever still holds the link."""
-        self._write = _nowhere
-
-
-def _nowhere(data: bytes) -> None:
-    """Take what is written to a link that is down."""
 
 
 @implementer(IPushProducer)
@@ -138,11 +108,12 @@ class LinkProtocol(GreetingProtocol):
         if linked is None:
             return
         self._harbor = linked.harbor
-        self._link = link = Link(linked.harbor, self)
         transport = self.transport
         assert transport is not None
+        write = writer_for(transport)
+        self._link = link = Link(linked.harbor, FrameWriter(), write)
         if linked.answer:
-            writer_for(transport)(linked.answer)
+            write(linked.answer)
         cast(IConsumer, transport).registerProducer(self, True)
         self._owner.link_up(self, link)
         self.greeted()

@@ -15,12 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..errors import OtherWire, ProtocolError
-from ..interfaces import Frame, ILink
+from ..interfaces import Frame
 from ..wire.harbor2013 import NOTHING, FrameReader, MessageWriter, Told
 from ..wire.master import Malformed
 from .greeting import GreetingProtocol
 from .transport import address_text, drop_transport, tune
-from .writer import writer_for
+from .writer import Link, writer_for
 
 
 class CallerOwner(Protocol):
@@ -156,32 +156,6 @@ class LinkOwner(Protocol):
         """The connection is closed; nothing follows."""
 
 
-@implementer(ILink)
-class Link(MessageWriter):
-    """What messages for one harbor are written to; `send` is `MessageWriter`'s."""
-
-    __slots__ = ("_write", "harbor")
-
-    def __init__(self, harbor: int, write: Callable[[bytes], None]) -> None:
-        super().__init__()
-        #: The id of the harbor at the other end.
-        self.harbor = harbor
-        self._write = write
-
-    def flush(self) -> None:
-        """Write what was collected since the last time, in one piece."""
-        if self._pieces:
-            self._write(self.take())
-
-    def close(self) -> None:
-        """Write nothing any more, whoever still holds the link."""
-        self._write = _nowhere
-
-
-def _nowhere(data: bytes) -> None:
-    """Take what is written to a link that is down."""
-
-
 @implementer(IPushProducer)
 class LinkProtocol(GreetingProtocol):
     """A connection that we dialed; everything goes out on it, nothing comes in.
@@ -209,7 +183,7 @@ class LinkProtocol(GreetingProtocol):
         transport = self.transport
         assert transport is not None
         tune(transport)
-        self.link = Link(self.harbor, writer_for(transport))
+        self.link = Link(self.harbor, MessageWriter(), writer_for(transport))
         self._up = True
         cast(IConsumer, transport).registerProducer(self, True)
         self._owner.link_connected(self)

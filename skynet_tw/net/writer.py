@@ -8,6 +8,48 @@ from functools import partial
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
+from zope.interface import implementer
+
+from ..interfaces import ILink
+from ..wire.harbor import FrameWriter
+
+
+@implementer(ILink)
+class Link:
+    """What messages for one harbor are written to.
+
+    :param harbor: the id of the harbor at the other end.
+    :param frames: collects them in the form of the wire.
+    :param write: writes bytes.
+    """
+
+    __slots__ = ("_take", "_write", "harbor", "send")
+
+    def __init__(
+        self, harbor: int, frames: FrameWriter, write: Callable[[bytes], None]
+    ) -> None:
+        self.harbor = harbor
+        #: The collector's own method: a link adds nothing to it, and no time.
+        self.send = frames.send
+        self._take = frames.take
+        self._write = write
+
+    def flush(self) -> None:
+        """Write what was collected since the last time, in one piece.
+
+        The owner may be told that the transport is full before this returns.
+        """
+        data = self._take()
+        if data:
+            self._write(data)
+
+    def close(self) -> None:
+        """Write nothing any more, whoever still holds the link."""
+        self._write = _nowhere
+
+
+def _nowhere(data: bytes) -> None:
+    """Take what is written to a link that is down."""
 
 
 def writer_for(transport: ITransport) -> Callable[[bytes], None]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -28,7 +28,7 @@ from ..errors import (
 from ..handle import Handle
 from ..message import LOCAL_TYPES, PACKED_TYPES, PType
 from . import debug
-from .calls import Reply
+from .reply import Reply
 from .task import Task
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ REDIRECTED = Redirected()
 class Context:
     """What the node keeps for one actor."""
 
-    _log = Logger(namespace="skynet_tw.actor")
+    _log: ClassVar[Logger] = Logger(namespace="skynet_tw.actor")
 
     __slots__ = (
         "actor",

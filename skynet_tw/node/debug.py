@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .calls import Reply
     from .context import Context
+    from .reply import Reply
 
 
 def answer(

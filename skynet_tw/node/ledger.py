@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from typing import ClassVar
 
 from twisted.logger import Logger
 
@@ -36,7 +37,7 @@ class DeadLetter:
 class Ledger:
     """Counts the fates of messages, and logs those that are lost."""
 
-    _log = Logger()
+    _log: ClassVar[Logger] = Logger()
 
     def __init__(self) -> None:
         #: Messages that were put into a queue: a mailbox, or to wait for a way out.

@@ -25,11 +25,12 @@ from ..interfaces import IRemote
 from ..message import PACKED_TYPES, PType
 from .actor import DEFAULT, Actor, _Default
 from .border import Border
-from .calls import Calls, Reply
+from .calls import Calls
 from .context import REDIRECTED, Context, Redirected
 from .ledger import Ledger
 from .limits import Limits
 from .names import Names
+from .reply import Reply
 from .scheduler import Scheduler
 
 _T = TypeVar("_T")
@@ -178,7 +179,7 @@ class Node:
     # Messages of its actors
 
     def send(
-        self, sender: Context, dest: int | str, args: tuple[Any, ...], ptype: int
+        self, sender: Context, dest: Any, args: tuple[Any, ...], ptype: int
     ) -> None:
         """Send a message one way, see `Actor.send`."""
         try:
@@ -205,7 +206,7 @@ class Node:
     def call(
         self,
         caller: Context,
-        dest: int | str,
+        dest: Any,
         args: tuple[Any, ...],
         timeout: float | _Default | None,
         ptype: int,
@@ -253,7 +254,7 @@ class Node:
         return self.border.call(caller, target, dest, ptype, payload, limit or None)
 
     def redirect(
-        self, context: Context, dest: int | str, args: tuple[Any, ...], ptype: int
+        self, context: Context, dest: Any, args: tuple[Any, ...], ptype: int
     ) -> Redirected:
         """Pass the message at work on, see `Actor.redirect`."""
         source, session = context.source, context.session
@@ -273,7 +274,7 @@ class Node:
             self.border.pass_on(target, source, ptype, session, payload)
         return REDIRECTED
 
-    def _resolve(self, dest: int | str) -> Context | int | str:
+    def _resolve(self, dest: Any) -> Context | int | str:
         """Find an actor of ours, a handle of another node, or a name nobody has yet.
 
         :raises BadAddress: it is no address.

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import QueueFull
-from .calls import Reply
 from .limits import Limits
+from .reply import Reply
 
 
 @dataclass(slots=True)
@@ -54,6 +54,10 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._letters)
+
+    def __bool__(self) -> bool:
+        # Said aloud: compiled, an optional Outbox would be true even when empty.
+        return bool(self._letters)
 
     def __iter__(self) -> Iterator[Letter]:
         return iter(self._letters)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from .calls import Reply
+from .reply import Reply
 
 if TYPE_CHECKING:
     from .context import Context

@@ -1,1 +1,6 @@
-"""What tests of actors use: a network in memory that a clock drives."""
+"""What tests of actors use: whole nodes on a network in memory that a clock drives."""
+
+from .network import MemoryNetwork
+from .nodes import MemoryNodes
+
+__all__ = ["MemoryNetwork", "MemoryNodes"]

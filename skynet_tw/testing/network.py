@@ -67,7 +67,8 @@ class MemoryNetwork:
         chunk: int = 0,
     ) -> None:
         self.clock = clock
-        self._random = Random(seed)
+        #: What all chance in this network comes from.
+        self.random = Random(seed)
         self._delay = delay
         self._chunk = chunk
         self._ports: dict[tuple[str, int], MemoryPort] = {}
@@ -124,11 +125,11 @@ class MemoryNetwork:
 
     def seconds_of_delay(self) -> float:
         """How long the next step takes."""
-        return self._random.uniform(*self._delay)
+        return self.random.uniform(*self._delay)
 
     def bytes_of_read(self) -> int:
         """How many bytes the next read brings at most; 0 for no limit."""
-        return self._random.randint(1, self._chunk) if self._chunk else 0
+        return self.random.randint(1, self._chunk) if self._chunk else 0
 
     def is_silent(self, address: str) -> bool:
         """Whether nothing gets through to or from *address*."""

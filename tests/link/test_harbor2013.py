@@ -9,6 +9,7 @@ from skynet_tw.link.harbor2013 import (
     CLOSED_AFTER,
     GONE_AFTER,
     HEARD_AFTER,
+    NOTICED_AFTER,
     Action,
     Await,
     Finish,
@@ -116,7 +117,9 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(self.table.pending(), [(2, "at host:2")])
         self.assertEqual(self.table.connected(2), [Await(2, HEARD_AFTER)])
         self.assertEqual(self.table.pending(), [(2, "to dial us")])
-        self.assertEqual(self.table.called("a"), [Await(2, None), Ready(2)])
+        self.assertEqual(self.table.called("a"), [Await(2, NOTICED_AFTER)])
+        self.assertEqual(self.table.linked(), [])
+        self.assertEqual(self.table.too_late(2), [Await(2, None), Ready(2)])
         self.assertEqual(self.table.pending(), [])
         self.assertEqual(self.table.linked(), [2])
 
@@ -125,8 +128,16 @@ class NeighbourTests(SynchronousTestCase):
         self.table.called("a")
         self.announce(2)
         self.assertEqual(
-            self.table.connected(2), [Await(2, HEARD_AFTER), Await(2, None), Ready(2)]
+            self.table.connected(2), [Await(2, HEARD_AFTER), Await(2, NOTICED_AFTER)]
         )
+        self.assertEqual(self.table.too_late(2), [Await(2, None), Ready(2)])
+
+    def test_heard_first(self) -> None:
+        """When messages came from it, its own connection is up for certain."""
+        self.table.called("a")
+        self.table.caller_is("a", 2)
+        self.announce(2)
+        self.assertIn(Ready(2), self.table.connected(2))
 
     def test_the_master_does_not_count(self) -> None:
         """The call of the master is not taken for that of a harbor."""
@@ -149,7 +160,7 @@ class NeighbourTests(SynchronousTestCase):
         self.table.connected(3)
         self.assertEqual(self.table.called("a"), [])
         self.assertEqual(self.table.caller_is("a", 3), [Await(3, None), Ready(3)])
-        self.assertEqual(self.table.called("b"), [Await(2, None), Ready(2)])
+        self.assertEqual(self.table.called("b"), [Await(2, NOTICED_AFTER)])
         self.assertEqual(self.table.callers_of(3), ["a"])
         self.assertTrue(self.table.is_known("b"))
 
@@ -159,8 +170,16 @@ class NeighbourTests(SynchronousTestCase):
         self.announce(3)
         self.table.called("a")
         self.table.called("b")
-        self.assertIn(Ready(2), self.table.connected(2))
-        self.assertIn(Ready(3), self.table.connected(3))
+        self.assertIn(Await(2, NOTICED_AFTER), self.table.connected(2))
+        self.assertIn(Await(3, NOTICED_AFTER), self.table.connected(3))
+        self.assertIn(Ready(3), self.table.too_late(3))
+        # While it gets its time it may be lost, move, or make room for another.
+        lost = self.table.lost(2, "cut", False)
+        self.assertEqual(lost, [Await(2, GONE_AFTER)])
+        self.assertIn(Await(2, NOTICED_AFTER), self.table.connected(2))
+        self.assertIn(Dial(2, "new:2"), self.announce(2, "new:2"))
+        self.assertIn(Await(2, NOTICED_AFTER), self.table.connected(2))
+        self.assertIn(StopDialing(2), self.announce(4, "new:2"))
 
     def test_lost(self) -> None:
         """A link that breaks is dialed by whoever dialed it; it may come back."""

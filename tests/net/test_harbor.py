@@ -10,7 +10,6 @@ from skynet_tw.errors import BootFailed
 from skynet_tw.interfaces import ILink, IRemote
 from skynet_tw.net.harbor import HarborRemote
 from skynet_tw.net.limits import ConnectionLimits
-from skynet_tw.net.peer import Link
 from skynet_tw.wire.master import Hello, Wait, encode
 
 from .world import MASTER, Node, World
@@ -22,7 +21,6 @@ class JoinTests(World):
     def test_interfaces(self) -> None:
         """The classes provide what they promise."""
         self.assertTrue(verifyClass(IRemote, HarborRemote))
-        self.assertTrue(verifyClass(ILink, Link))
         self.start_master()
         one, two = self.node(1), self.node(2)
         self.run_for()
@@ -369,7 +367,7 @@ class RoughNetworkTests(World):
     def test_seeds(self) -> None:
         """Whatever the network does to the bytes, a full mesh comes of it."""
         for seed in range(20):
-            self.network._random.seed(seed)
+            self.network.random.seed(seed)
             self.start_master()
             nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
             nodes[0].remote.register("X", 0x01000001)

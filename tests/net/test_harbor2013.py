@@ -11,7 +11,7 @@ from skynet_tw.errors import BootFailed, PackError
 from skynet_tw.interfaces import ILink, IRemote
 from skynet_tw.net.harbor2013 import MAX_STRING, HarborRemote2013
 from skynet_tw.net.links2013 import SETTLE
-from skynet_tw.net.peer2013 import Link
+from skynet_tw.testing.network import MemoryNetwork
 from skynet_tw.wire.harbor2013 import encode_request, encode_told
 from skynet_tw.wire.master import Connect, Hello, Name
 
@@ -69,7 +69,6 @@ class JoinTests(World2013):
     def test_interfaces(self) -> None:
         """The classes provide what they promise."""
         self.assertTrue(verifyClass(IRemote, HarborRemote2013))
-        self.assertTrue(verifyClass(ILink, Link))
         self.start_master()
         one, two = self.node(1), self.node(2)
         self.run_for()
@@ -492,7 +491,7 @@ class RoughNetworkTests(World2013):
     def test_seeds(self) -> None:
         """Whatever the network does to the bytes, a full mesh comes of it."""
         for seed in range(20):
-            self.network._random.seed(seed)
+            self.network = MemoryNetwork(self.clock, seed, self.delay, self.chunk)
             self.start_master()
             nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
             nodes[0].remote.register("X", 0x01000001)

@@ -52,7 +52,7 @@ class InterfaceTests(NodeTestCase):
     def test_verified(self) -> None:
         """The border and the tests' fakes are what they say."""
         one = self.world()
-        verifyObject(IRemoteReceiver, one.node.border)
+        verifyObject(IRemoteReceiver, one.node.border, tentative=True)
         verifyObject(IRemote, one.remote)
         verifyObject(ILink, FakeLink(one.remote, 2, None))
 

@@ -1,0 +1,123 @@
+# -*- test-case-name: tests.node.test_calls -*-
+"""What a caller waits on.
+
+A `Reply` is an ordinary Deferred for whoever wants one.  A handler that awaits it is
+resumed directly, without the Deferred's callbacks: that is most of what a call
+costs beyond its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from ..errors import CallTimeout, SkynetError
+from ..handle import Handle
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .task import Task
+
+
+class Reply(Deferred[Any]):
+    """The answer to one call: ``None``, the value, or a tuple of several values."""
+
+    #: The task that awaits the answer and nothing else does, if there is one.
+    task: Task | None = None
+    #: The session in the table, 0 for a call that is not there.
+    session = 0
+    #: The callee's address, 0 while only a name is known.
+    target = 0
+    #: The time limit on the node's clock, None without one.
+    deadline: float | None = None
+    #: What the caller gets at the time limit; another class until the request leaves.
+    expiry: type[SkynetError] = CallTimeout
+    #: Whether the answer is raw bytes instead of packed values.
+    raw = False
+    #: Whether it has callbacks, so that the answer takes the Deferred's own way.
+    shared = False
+
+    def __init__(self, caller: Context, describe: int | str) -> None:
+        super().__init__(_cancelled)
+        self.caller = caller
+        #: The address as the caller gave it, for error texts.
+        self.describe = describe
+
+    def __await__(self) -> Generator[Deferred[Any], Any, Any]:
+        if self.called or self.paused:
+            return (yield from super().__await__())
+        # Whoever drives the coroutine, a Task or Twisted, sends the answer in.
+        return (yield self)
+
+    def succeed(self, value: Any) -> None:
+        """Resume who waits with *value*; nothing happens if it was answered before."""
+        if self.called:
+            return
+        task = self.task
+        if task is None:
+            self.callback(value)
+        else:
+            self.called = True
+            self.result = value
+            self.task = None
+            task.advance(task.coroutine.send, value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise *error* where the answer is awaited, unless it was answered before."""
+        if self.called:
+            return
+        task, self.task = self.task, None
+        if task is None:
+            self.errback(Failure(error))
+        else:
+            self.called = True
+            self.result = None
+            task.throw(error)
+
+    def abandon(self) -> None:
+        """The caller is gone; it is no matter if nobody hears of it."""
+        if not self.called:
+            self.caller.node.calls.forget(self)
+            self.addErrback(lambda failure: failure.trap(SkynetError))
+            self.fail(SkynetError("the caller ended before the answer came"))
+
+    @property
+    def callee(self) -> str:
+        """Who was called, in words."""
+        called = self.describe
+        return str(Handle(called)) if isinstance(called, int) else str(called)
+
+    def _share(self) -> None:
+        """Take the Deferred's own way from now on: somebody adds a callback."""
+        self.shared = True
+        task, self.task = self.task, None
+        if task is not None:
+            super().addBoth(task.resume)
+
+    if not TYPE_CHECKING:
+
+        def addCallbacks(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addCallbacks(*args, **kwargs)
+
+        def addCallback(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addCallback(*args, **kwargs)
+
+        def addErrback(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addErrback(*args, **kwargs)
+
+        def addBoth(self, *args, **kwargs):  # noqa: N802
+            self._share()
+            return super().addBoth(*args, **kwargs)
+
+
+def _cancelled(reply: Deferred[Any]) -> None:
+    assert isinstance(reply, Reply)
+    reply.caller.node.calls.forget(reply)
+    if reply.task is not None:
+        reply.fail(CancelledError())
