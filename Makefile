@@ -2,20 +2,23 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILED := .venv-compiled
 PEER := .peer
+SOURCES := setup.py setup.cfg pyproject.toml $(shell find skynet_tw -name '*.py')
 export PYTHONDONTWRITEBYTECODE := 1
+export SKYNET_PEER := $(CURDIR)/$(PEER)
 
-.PHONY: demo test lint trial pytest test-reactors peer docs bench clean
+.PHONY: demo test lint docs trial pytest test-reactors test-compiled peer clean
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
 
-test: lint trial pytest test-reactors
+test: lint docs trial pytest test-reactors test-compiled
 
-$(VENV)/ready: setup.cfg pyproject.toml
+$(VENV)/ready: setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/pip install --quiet --editable '.[test,docs]'
 	touch $@
 
 # Real Skynet, for the tests that need a peer; it compiles for some minutes.
@@ -27,6 +30,9 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/ready
+	$(BIN)/sphinx-build -q -W -d $(VENV)/doctrees docs docs/_build
+
 trial: $(VENV)/ready peer
 	$(BIN)/python -b -m twisted.trial --temp-directory=$(VENV)/trial tests
 
@@ -34,7 +40,23 @@ pytest: $(VENV)/ready peer
 	$(BIN)/python -b -m pytest -q tests
 
 test-reactors: $(VENV)/ready
-	$(BIN)/python -m tests.reactors.matrix
+	$(BIN)/python -m tests.reactors.matrix --require asyncio+uvloop
+
+# The same tests with the compiled modules that `pip install .` makes.
+$(COMPILED)/ready: $(SOURCES)
+	$(PYTHON) -m venv $(COMPILED)
+	$(COMPILED)/bin/pip install --quiet --upgrade pip
+	$(COMPILED)/bin/pip install --quiet . 'hypothesis>=6'
+	touch $@
+
+test-compiled: $(COMPILED)/ready peer
+	rm -rf $(COMPILED)/run && mkdir $(COMPILED)/run && cp -r tests $(COMPILED)/run
+	cd $(COMPILED)/run && ../bin/python -c \
+		'import skynet_tw.seri as s; assert s.__file__.endswith(".so"), s.__file__'
+	cd $(COMPILED)/run && ../bin/python -m twisted.trial --temp-directory=../trial \
+		tests.node tests.wire tests.link tests.net tests.real \
+		tests.test_boot tests.test_seri tests.test_seri_2013
 
 clean:
-	rm -rf $(VENV) $(PEER) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) $(PEER) build dist *.egg-info docs/_build
+	rm -rf .mypy_cache .ruff_cache .hypothesis .pytest_cache

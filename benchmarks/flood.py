@@ -15,7 +15,7 @@ def flood_options(parser: ArgumentParser) -> None:
         default="harbor",
         help="whether the flood is made in the node itself or comes from another",
     )
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=float, default=3.0)
 
 
 def flood(network: Network, options: Namespace) -> dict[str, Any]:

@@ -980,7 +980,6 @@ class SimulationTests(NetworkTestCase):
                     self.assertEqual(len(service.node.calls), 0)
                 nodes.stop()
                 simulation.master.stop()
-        print("STATS", failures, calls)
         # It is worth nothing if nothing fails, or if nothing works.
         self.assertGreater(failures, calls // 100)
         self.assertLess(failures, calls // 2)

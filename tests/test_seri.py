@@ -449,14 +449,16 @@ class PackTests(SynchronousTestCase):
             try:
                 pack(value)
             except BaseException as error:
-                # Compiled, pack needs none of Python's stack, and this never happens.
                 found.append(error)
                 return
             go_deeper()
 
         with contextlib.suppress(RecursionError):
             go_deeper()
-        self.assertTrue(all(isinstance(error, PackError) for error in found), found)
+        # Compiled, it hardly needs Python's stack, and the very call is what fails.
+        compiled = not hasattr(pack, "__code__")
+        allowed = (PackError, RecursionError) if compiled else PackError
+        self.assertTrue(all(isinstance(error, allowed) for error in found), found)
 
     def test_size(self) -> None:
         """More bytes than allowed are refused, with both numbers."""
