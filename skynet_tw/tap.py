@@ -127,7 +127,7 @@ def build(
             way,
             client,
             clock,
-            master_address=config.master,
+            master_address=way if way is master else config.master,
             retry_policy=retry_policy,
             limits=limits,
         )

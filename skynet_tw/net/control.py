@@ -124,7 +124,7 @@ class Control:
         self,
         slave: Speaker,
         endpoint: IStreamClientEndpoint,
-        name: str,
+        name: object,
         clock: IReactorTime,
         retry_policy: Callable[[int], float],
         limits: ConnectionLimits,

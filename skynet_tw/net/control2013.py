@@ -33,7 +33,7 @@ class Control2013(Control):
         self,
         registration: Registration,
         endpoint: IStreamClientEndpoint,
-        name: str,
+        name: object,
         clock: IReactorTime,
         retry_policy: Callable[[int], float],
         limits: ConnectionLimits,

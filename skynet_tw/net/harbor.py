@@ -36,7 +36,8 @@ class HarborRemote(Remote):
     :param dial: turns the address of another harbor into an endpoint; whatever it
         raises counts as a failed attempt.
     :param clock: schedules everything.
-    :param master_address: where the master is, for people.
+    :param master_address: where the master is, for people; shown by its ``str``, when
+        it is needed.
     :param retry_policy: seconds to wait after so many failed attempts in a row, for
         the master as for harbors; the place for jitter.
     :param limits: what strangers and stalled peers may cost.
@@ -54,7 +55,7 @@ class HarborRemote(Remote):
         dial: Callable[[str], IStreamClientEndpoint],
         clock: IReactorTime,
         *,
-        master_address: str = "its address",
+        master_address: object = "its address",
         retry_policy: Callable[[int], float] = DEFAULT_RETRY_POLICY,
         limits: ConnectionLimits | None = None,
     ) -> None:

@@ -47,7 +47,7 @@ class HarborRemote2013(Remote):
         dial: Callable[[str], IStreamClientEndpoint],
         clock: IReactorTime,
         *,
-        master_address: str = "its address",
+        master_address: object = "its address",
         retry_policy: Callable[[int], float] = DEFAULT_RETRY_POLICY,
         limits: ConnectionLimits | None = None,
     ) -> None:

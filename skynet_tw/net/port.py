@@ -50,6 +50,9 @@ class MasterPort:
         #: Where the master is; the real port is known after `bind`.
         self.address = address
 
+    def __str__(self) -> str:
+        return self.address
+
     def bind(self) -> Deferred[None]:
         """Bind the port at once; it fails with `BootFailed`."""
 
