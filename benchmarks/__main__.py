@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,41 @@ BENCHMARKS: dict[str, tuple[Callable[..., Any], Callable[..., None]]] = {
     "flood": (flood.flood, flood.flood_options),
     "growth": (growth.growth, growth.growth_options),
 }
+
+#: What docs/performance.md shows.
+STANDARD = """
+    call --layer local --inflight 1
+    call --layer local --inflight 64
+    call --layer local --inflight 256
+    call --inflight 1
+    call --inflight 64
+    call --inflight 256
+    call --layer local --inflight 1 --pin
+    call --layer local --inflight 64 --pin
+    call --layer local --inflight 256 --pin
+    call --inflight 1 --pin
+    call --inflight 64 --pin
+    call --inflight 256 --pin
+    send
+    send --pin
+    payload
+    payload --pin
+    spawn
+    boot --count 8
+    boot --count 32
+    names --count 1000
+    names --count 10000
+    idle --peers 1
+    idle --peers 64
+    flood --layer harbor
+    flood --layer local
+"""
+#: The same, but too much for real Skynet on a small machine, or not for it.
+STANDARD_OURS = """
+    spawn --count 100000
+    idle --peers 254
+    growth
+"""
 
 #: Options that say how it is measured, not what.
 HOW = {"name", "against", "skynet", "pin", "profile", "reactor", "threads", "rounds"}
@@ -56,6 +91,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         add_options(
             names.add_parser(name, parents=[common], help=text, description=text)
         )
+    text = "all that docs/performance.md shows; it takes half an hour"
+    whole = names.add_parser("standard", help=text, description=text)
+    whole.add_argument("--rounds", type=int, default=5)
     text = "write docs/performance.md anew from the results in a file"
     report.report_options(names.add_parser("report", help=text, description=text))
     options = parser.parse_args(argv)
@@ -110,6 +148,17 @@ def _once(
         return work(network, options)
 
 
+def standard(options: argparse.Namespace) -> Iterator[list[str]]:
+    """The command lines of what docs/performance.md shows."""
+    rounds = ["--rounds", str(options.rounds)]
+    for line in STANDARD.split("\n"):
+        if line.strip():
+            yield [*line.split(), *rounds, "--against", "real"]
+    for line in STANDARD_OURS.split("\n"):
+        if line.strip():
+            yield [*line.split(), *rounds]
+
+
 def main(argv: list[str]) -> int:
     """Run what the command line says."""
     options = parse(argv)
@@ -117,12 +166,15 @@ def main(argv: list[str]) -> int:
     if options.name == "report":
         report.write(options.results)
         return 0
-    try:
-        print(json.dumps(run(options)), flush=True)
-    except NodeFailed as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    lines = standard(options) if options.name == "standard" else [argv]
+    status = 0
+    for line in lines:
+        try:
+            print(json.dumps(run(parse(line))), flush=True)
+        except NodeFailed as error:
+            print(" ".join(line), error, sep="\n", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ class Echo(Profiled):
     """The smallest actor worth measuring."""
 
     async def started(self, *names: str) -> None:
+        self.spawned: list[int] = []
         self.reset()
         for name in names:
             await self.register(name)
@@ -93,7 +94,9 @@ class Echo(Profiled):
 
     @command
     async def SPAWN(self, n: int) -> list[int]:
-        return [int(await self.spawn(Echo)) for _ in range(n)]
+        while len(self.spawned) < n:
+            self.spawned.append(int(await self.spawn(Echo)))
+        return self.spawned
 
     @command
     async def FLOOD(self, dest: str, seconds: float) -> int:

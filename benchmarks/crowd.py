@@ -1,4 +1,4 @@
-"""Harbors that join and do nothing: ``python -m benchmarks.crowd MASTER FIRST COUNT``.
+"""Harbors that join and do nothing: ``python crowd.py MASTER FIRST COUNT``.
 
 They share a process, as 254 of them would be too many for a small machine.
 """

@@ -63,7 +63,7 @@ def idle_options(parser: ArgumentParser) -> None:
 def idle(network: Network, options: Namespace) -> Result:
     """A node that does nothing; its peers are nodes of ours on both sides."""
     process = network.server()
-    network.crowd(options.peers)
+    network.crowd(options.peers, 2)
     sleep(0.5)
     cpu, wakeups = process.cpu_seconds(), process.wakeups()
     begun = perf_counter()

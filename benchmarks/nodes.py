@@ -54,7 +54,7 @@ class Process:
         self._ended = False
         self._popen = subprocess.Popen(
             [*pinned, *command],
-            cwd=ROOT,
+            cwd="/",  # not where the source is: what is installed is measured
             env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -173,10 +173,11 @@ class Network(ABC):
         for process in self._processes:
             process.end()
 
-    def node(self, start: str) -> Process:
-        """Start a node, on the next harbor."""
-        self._last_harbor += 1
-        process = self._start(self._last_harbor, start)
+    def node(self, start: str, harbor: int | None = None) -> Process:
+        """Start a node, on the next harbor if none is given."""
+        if harbor is None:
+            harbor = self._last_harbor = self._last_harbor + 1
+        process = self._start(harbor, start)
         self._processes.append(process)
         return process
 
@@ -186,20 +187,18 @@ class Network(ABC):
         process.wait_for(self.ready)
         return process
 
-    def crowd(self, count: int) -> None:
-        """Let *count* harbors of ours join that have nothing to do, a few a process."""
-        crowds = []
+    def crowd(self, count: int, first: int) -> None:
+        """Let *count* harbors of ours join that have nothing to do, from *first* on."""
         while count > 0:
             size = min(count, 32)
-            command = [sys.executable, "-m", "benchmarks.crowd", self.master]
-            numbers = [str(self._last_harbor + 1), str(size)]
-            process = Process([*command, *numbers], None)
+            script = str(ROOT / "benchmarks" / "crowd.py")
+            command = [sys.executable, script, self.master, str(first), str(size)]
+            process = Process(command, None)
             self._processes.append(process)
-            crowds.append(process)
-            self._last_harbor += size
-            count -= size
-            # One after the other: all at once only queue for the processor.
+            # One process after the other: they would only queue for the processor.
             process.wait_for("crowd ready")
+            first += size
+            count -= size
 
     @abstractmethod
     def _start(self, harbor: int, start: str) -> Process: ...

@@ -96,9 +96,8 @@ def _replace(text: str, name: str, block: str) -> str:
 
 def _machine(results: list[Result]) -> str:
     lines = dict.fromkeys(
-        "{processors} x {processor}, {system}; {python}, Twisted {twisted}.".format(
-            **result["machine"]
-        )
+        "{processors} x {processor}, {system}; {python}, Twisted {twisted}, "
+        "skynet_tw {skynet_tw}.".format(**result["machine"])
         for result in results
     )
     return "\n".join(lines) + "\n"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import twisted
 
 Result = dict[str, Any]
 
@@ -66,12 +70,19 @@ def machine() -> Result:
         for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
-    import twisted
-
+    kind = subprocess.run(
+        [sys.executable, "-c", "from skynet_tw import seri; print(seri.__file__)"],
+        cwd="/",  # not where the source is
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    compiled = not kind.stdout.strip().endswith(".py")
     return {
         "processor": model,
         "processors": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "twisted": twisted.__version__,
+        "skynet_tw": "compiled" if compiled else "pure Python",
     }

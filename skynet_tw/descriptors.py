@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from .errors import SkynetError
-from .net.transport import drop_transport
+from .net.transport import address_text, drop_transport
 
 
 def objection(descriptor: Any) -> str | None:
@@ -103,7 +103,7 @@ class _SelectFactory:
         if str(self._dropped).strip("0") == "1":
             self._log.error(
                 "dropped {peer} ({count} so far): {reason}",
-                peer=transport.getPeer(),
+                peer=address_text(transport),
                 count=self._dropped,
                 reason=reason,
             )

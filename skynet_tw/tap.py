@@ -25,6 +25,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.logger import Logger
 
 from . import addresses
+from .allocator import keep_large_blocks
 from .boot import Boot, Start
 from .descriptors import SelectServerEndpoint
 from .errors import BadAddress, BootFailed
@@ -51,6 +52,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     _show_boot_failures_in_one_line()
+    keep_large_blocks()
     config = options.config
     if config.path is not None:
         sys.path.insert(0, os.path.abspath(config.path))

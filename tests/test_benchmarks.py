@@ -144,7 +144,8 @@ class ReportTests(SynchronousTestCase):
             "options": {"count": 1000},
             "pin": True,
             "machine": dict.fromkeys(
-                ("processor", "processors", "system", "python", "twisted"), "?"
+                ("processor", "processors", "system", "python", "twisted", "skynet_tw"),
+                "?",
             ),
             "ours": {"messages_per_s": spread},
         }

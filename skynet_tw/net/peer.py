@@ -21,6 +21,12 @@ from .transport import drop_transport, tune
 from .writer import Link, writer_for
 
 
+#: What a transport of Twisted reads at once by itself, and the most we ask for, in
+#: bytes.
+READ_SIZE = 65536
+WIDE_READ_SIZE = 1024 * 1024
+
+
 class LinkOwner(Protocol):
     """Whoever keeps the links of a node."""
 
@@ -66,6 +72,7 @@ class LinkProtocol(GreetingProtocol):
         self._link: Link | None = None
         self._harbor = 0
         self._busy = False
+        self._wide = False
         self._reader = peer.reader
         # Nothing stands between a read and the node that takes its messages.
         self._deliver = owner.link_frames
@@ -96,6 +103,15 @@ class LinkProtocol(GreetingProtocol):
             self._deliver(self._harbor, frames)
         if self._reader.error is not None:
             self._break(self._reader.error)
+        elif self._reader.rest.kept or self._wide:
+            self._widen(self._reader.rest.missing)
+
+    def _widen(self, missing: int) -> None:
+        """Read more at once while a large message comes in: fewer turns for it."""
+        self._wide = missing > READ_SIZE
+        # Always reading that much would cost small messages a large buffer each time.
+        size = min(missing, WIDE_READ_SIZE) if self._wide else READ_SIZE
+        self.transport.bufferSize = size  # type: ignore[union-attr]
 
     def _greet(self, data: bytes) -> None:
         if self.dropped is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
@@ -94,7 +95,11 @@ def _write_through(transport: Connection, data: bytes) -> None:
     ):
         transport.write(data)
         return
-    sent = transport.writeSomeData(data)
-    if sent == len(data):
-        return
-    transport.write(data[sent:] if isinstance(sent, int) else data)
+    rest = memoryview(data)
+    while rest:
+        # It takes 128 KiB at a time; go on for as long as the socket does.
+        sent = transport.writeSomeData(cast(bytes, rest))
+        if not isinstance(sent, int) or sent == 0:
+            transport.write(bytes(rest))
+            return
+        rest = rest[sent:]

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 
+#: Pieces of fewer bytes are put together, up to pieces of that many.
+_SMALL, _LARGE = 4096, 65536
+
+
 class Remainder:
     """The beginning of one packet, until the rest of it has come.
 
@@ -13,14 +17,22 @@ class Remainder:
     length and one read, however small the pieces are.
     """
 
-    __slots__ = ("_needed", "changes", "kept")
+    __slots__ = ("_more", "_needed", "_size", "_small", "changes", "kept")
 
     def __init__(self) -> None:
-        #: What there is of the packet, nothing if none has begun.
-        self.kept: bytes | bytearray = b""
+        #: How the packet begins; empty when none has begun.
+        self.kept = b""
+        self._more: list[bytes] = []
+        self._small = bytearray()
+        self._size = 0
         self._needed = 0
         #: Grows whenever bytes are added; a stalled packet is one that stands still.
         self.changes = 0
+
+    @property
+    def missing(self) -> int:
+        """How many more bytes, at least, it takes to decode something."""
+        return self._needed - self._size if self.kept else 0
 
     def keep(self, data: bytes, needed: int) -> None:
         """Keep the beginning of a packet.
@@ -29,6 +41,9 @@ class Remainder:
             more than there are in *data*.
         """
         self.kept = data
+        self._more = []
+        self._small = bytearray()
+        self._size = len(data)
         self._needed = needed
         self.changes += 1
 
@@ -38,13 +53,24 @@ class Remainder:
         :returns: all of it, which then is kept no longer, or None if it is still too
             little to decode anything.
         """
-        kept = self.kept
-        if len(kept) + len(data) >= self._needed:
+        self._size += len(data)
+        if self._size >= self._needed:
+            whole = b"".join((self.kept, *self._more, self._small, data))
             self.kept = b""
-            return b"".join((kept, data))
-        if type(kept) is not bytearray:
-            # It grows in place from here on, whatever the size of the reads.
-            self.kept = kept = bytearray(kept)
-        kept += data
+            self._more = []
+            self._small = bytearray()
+            return whole
         self.changes += 1
+        # Large pieces are copied once, in the end: a buffer that grows in place took
+        # ten times as long.  Small ones must not cost an object each.
+        if len(data) < _SMALL:
+            self._small += data
+            if len(self._small) < _LARGE:
+                return None
+            data = b""
+        if self._small:
+            self._more.append(bytes(self._small))
+            self._small = bytearray()
+        if data:
+            self._more.append(data)
         return None
