@@ -70,14 +70,15 @@ def machine() -> Result:
         for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 model = line.partition(":")[2].strip()
-    kind = subprocess.run(
-        [sys.executable, "-c", "from skynet_tw import seri; print(seri.__file__)"],
+    find = "from importlib.util import find_spec as find;"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{find} print(find('skynet_tw.seri').origin)"],
         cwd="/",  # not where the source is
         capture_output=True,
         check=True,
         text=True,
     )
-    compiled = not kind.stdout.strip().endswith(".py")
+    compiled = not found.stdout.strip().endswith(".py")
     return {
         "processor": model,
         "processors": os.cpu_count(),

@@ -41,10 +41,23 @@ class Reply(Deferred[Any]):
     shared = False
 
     def __init__(self, caller: Context, describe: int | str) -> None:
-        super().__init__(_cancelled)
+        # What a Deferred needs is made when something needs it, see __getattr__.
         self.caller = caller
         #: The address as the caller gave it, for error texts.
         self.describe = describe
+
+    def __getattr__(self, name: str) -> Any:
+        """Become a whole Deferred at the first use as one.
+
+        Most answers are awaited by a handler and need no callbacks; to prepare for
+        them took a tenth of a call.
+        """
+        if "whole" in self.__dict__:
+            raise AttributeError(name)
+        self.whole = True
+        # Deferred may have set that it has no canceller any more.
+        super().__init__(self.__dict__.get("_canceller", _cancelled))
+        return getattr(self, name)
 
     def __await__(self) -> Generator[Deferred[Any], Any, Any]:
         if self.called or self.paused:
