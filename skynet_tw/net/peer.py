@@ -20,7 +20,6 @@ from .greeting import GreetingProtocol
 from .transport import drop_transport, tune
 from .writer import Link, writer_for
 
-
 #: What a transport of Twisted reads at once by itself, and the most we ask for, in
 #: bytes.
 READ_SIZE = 65536

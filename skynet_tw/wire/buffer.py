@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-
 #: Pieces of fewer bytes are put together, up to pieces of that many.
 _SMALL, _LARGE = 4096, 65536
 
