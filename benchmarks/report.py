@@ -153,11 +153,11 @@ def _growth(results: list[Result]) -> str:
     groups = []
     for result in results:
         for row in result["growth"]:
+            what = {"inflight": "calls in flight"}.get(row["what"], row["what"])
+            size = f"{row['size']:,}"
             cpu, rate = row["cpu_us_per_call"], row["calls_per_s"]
-            lines.append(
-                f"| {row['what']} | {row['size']:,} | {_cell(cpu)} | {_cell(rate)} |"
-            )
-            groups.append((f"{row['size']:,} {row['what']}", {"ours": cpu}))
+            lines.append(f"| {what} | {size} | {_cell(cpu)} | {_cell(rate)} |")
+            groups.append((f"{size} {what}", {"ours": cpu}))
     return "\n".join(lines) + "\n" + _plot("growth", "CPU µs a call", groups)
 
 

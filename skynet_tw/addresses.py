@@ -82,7 +82,7 @@ def server(reactor: Any, text: str) -> IStreamServerEndpoint:
     if where is None:
         try:
             return serverFromString(reactor, text)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise BadAddress(f"{text!r}: {error}") from error
     host, port = where
     if ":" in host:

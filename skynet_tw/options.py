@@ -23,6 +23,10 @@ else:
     import tomli as tomllib
 
 
+#: The harbor protocols that a node can speak.
+WIRES = ("modern", "2013")
+
+
 @dataclass
 class Config:
     """What a node is told, checked; addresses are still text."""
@@ -53,7 +57,7 @@ class Options(usage.Options):
         ["standalone", None, None, "HOST:PORT: run the master in this node, too"],
         ["address", None, None, "HOST:PORT that others dial (127.0.0.1:2526)"],
         ["listen", None, None, "HOST:PORT that is bound, where that differs"],
-        ["wire", None, None, "the harbor protocol: modern (modern)"],
+        ["wire", None, None, "the harbor protocol: modern or 2013 (modern)"],
         ["path", None, None, "a directory to put in front of the import path"],
         [
             "boot-timeout",
@@ -128,8 +132,9 @@ def check(given: dict[str, Any]) -> Config:
         raise ValueError(f"--harbor {config.harbor} is not in 0..255")
     config.boot_timeout = _seconds("boot-timeout", config.boot_timeout)
     config.call_timeout = _seconds("call-timeout", config.call_timeout)
-    if config.wire != "modern":
-        raise ValueError(f"--wire {config.wire!r} is not one of: modern")
+    config.wire = str(config.wire)  # TOML: wire = 2013
+    if config.wire not in WIRES:
+        raise ValueError(f"--wire {config.wire!r} is not one of: {', '.join(WIRES)}")
     if not isinstance(config.start, (list, tuple)) or not all(
         isinstance(start, str) for start in config.start
     ):

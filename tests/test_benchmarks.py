@@ -16,6 +16,13 @@ from benchmarks import plots, report, rounds, sampler
 from .processes import NodeProcess
 
 
+def temporary(case: SynchronousTestCase) -> Path:
+    """A directory that lasts as long as the test."""
+    directory = tempfile.TemporaryDirectory()
+    case.addCleanup(directory.cleanup)
+    return Path(directory.name)
+
+
 class CommandLineTests(TestCase):
     """``python -m benchmarks NAME``, one round of little work; no time is judged."""
 
@@ -48,15 +55,13 @@ class CommandLineTests(TestCase):
 
     async def test_call_profile(self) -> None:
         """Calls from node to node can be profiled: a flame graph of each node."""
-        directory = tempfile.TemporaryDirectory()
-        self.addCleanup(directory.cleanup)
-        result = await self.run_one(
-            "call", "--count", "100", "--profile", directory.name
-        )
+        directory = temporary(self)
+        options = ("--count", "100", "--profile", str(directory))
+        result = await self.run_one("call", *options)
         self.assertIn("server_cpu_s", result["ours"])
         self.assertEqual(set(result["profile"]), {"echo", "load"})
         for name in ("echo.svg", "load.svg"):
-            text = (Path(directory.name) / name).read_text()
+            text = (directory / name).read_text()
             self.assertTrue(text.startswith("<svg"), name)
 
     async def test_against_real(self) -> None:
@@ -132,8 +137,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_page(self) -> None:
         """A place in the page is filled anew, and the rest of the page stays."""
-        directory = Path(self.mktemp())
-        directory.mkdir()
+        directory = temporary(self)
         page = directory / "page.md"
         page.write_text(
             "a\n<!-- machine -->\n<!-- end -->\n<!-- send -->\nold\n<!-- end -->\nz"
@@ -161,7 +165,7 @@ class ReportTests(SynchronousTestCase):
 
     def test_flame_graph(self) -> None:
         """Every function of the stacks is in the drawing, with its share."""
-        path = Path(self.mktemp())
+        path = temporary(self) / "stacks"
         path.write_text("m:main;m:a;m:b 3\nm:main;m:c<1> 1\n")
         stacks = sampler.read(path)
         self.assertEqual(sampler.top(stacks), {"m:b": 0.75, "m:c<1>": 0.25})
@@ -179,7 +183,7 @@ class SamplerTests(SynchronousTestCase):
         profile.start()
         while not profile.samples:
             sum(range(1000))
-        path = Path(self.mktemp())
+        path = temporary(self) / "stacks"
         profile.stop(path)
         found = [name for stack, _ in sampler.read(path) for name in stack]
         self.assertTrue([name for name in found if "test_samples" in name], found)

@@ -61,6 +61,39 @@ class CommandLineTests(TestCase):
         )
         self.assertEqual(await process.stop(), 0)
 
+    async def test_wires(self) -> None:
+        """On both wires a second node joins, and calls an actor of the first."""
+        for wire in ("modern", "2013"):
+            start = ("--start", "actors:Host HOST", "--wire", wire)
+            first, master = await self.master(*start)
+            second = self.node(
+                *("--harbor", "2", "--master", master, "--address", LOOPBACK),
+                *("--start", "actors:Guest HOST", "--wire", wire),
+            )
+            await second.wait_for("node ready: harbor 2, 1 peers")
+            self.assertIn("greeted: hello harbor 2", second.output)
+            await first.wait_for("linked with harbor 2")
+            self.assertEqual(await second.stop(), 0)
+            self.assertEqual(await first.stop(), 0)
+
+    async def test_other_wire(self) -> None:
+        """Nodes of two wires do not meet: each says so in one line with both names."""
+        for ours, theirs in (("modern", "2013"), ("2013", "modern")):
+            first, master = await self.master("--wire", theirs)
+            line = await self.failure(
+                *("--harbor", "2", "--master", master, "--address", LOOPBACK),
+                *("--wire", ours),
+            )
+            self.assertRegex(
+                line,
+                f"stage master: the master at {master}:"
+                f" the other side speaks --wire {theirs}, we --wire {ours}$",
+            )
+            said = f"the other side speaks --wire {ours}, we --wire {theirs}"
+            await first.wait_for(said)
+            self.assertEqual(await first.stop(), 0)
+            self.assertEqual(first.output.count("other side speaks"), 1)
+
     async def test_twist(self) -> None:
         """`twist skynet` boots the same node, and ends with 0."""
         options = ("--standalone", LOOPBACK, "--address", LOOPBACK)

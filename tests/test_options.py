@@ -85,6 +85,17 @@ class CommandLineTests(OptionsTestCase):
         )
         self.assertEqual(config, expected)
 
+    def test_wires(self) -> None:
+        """A node speaks one of two harbor protocols, the current one by default."""
+        self.assertEqual(self.parse().wire, "modern")
+        for wire in ("modern", "2013"):
+            self.assertEqual(self.parse("--wire", wire).wire, wire)
+            file = self.file(f'wire = "{wire}"')
+            self.assertEqual(self.parse("--config", file).wire, wire)
+        # The year is a number as well.
+        file = self.file("wire = 2013")
+        self.assertEqual(self.parse("--config", file).wire, "2013")
+
     def test_master_only(self) -> None:
         """Who says where the master is runs none."""
         config = self.parse("--master", "master:1")
@@ -115,7 +126,7 @@ class CommandLineTests(OptionsTestCase):
             ("--boot-timeout", "-1"): "-1",
             ("--call-timeout", "inf"): "inf",
             ("--call-timeout", "nan"): "nan",
-            ("--wire", "2099"): "2099",
+            ("--wire", "2099"): "'2099' is not one of: modern, 2013",
             ("--master", "nowhere"): "--master",
             ("--standalone", "x:y"): "--standalone",
             ("--address", "host:65536"): "65536",
@@ -186,7 +197,8 @@ class FileTests(OptionsTestCase):
             "boot-timeout = true": "True",
             "master = 5": "--master",
             "path = 5": "--path",
-            "wire = 2099": "2099",
+            "wire = '2099'": "2099",
+            "wire = true": "'True' is not one of",
             "start = 'a:A'": "start",
             "start = 5": "start",
             "start = [5]": "start",

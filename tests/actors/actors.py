@@ -25,3 +25,17 @@ class Named(Actor):
 
     async def started(self, name):
         await self.register(name)
+
+
+class Host(Greeter):
+    """A greeter with a name."""
+
+    async def started(self, name):
+        await self.register(name)
+
+
+class Guest(Actor):
+    """Prints how it is greeted."""
+
+    async def started(self, host):
+        print("greeted:", await self.call(host, "HELLO", f"harbor {self.node.harbor}"))

@@ -17,7 +17,7 @@ from tests.reactors import kqueue_install
 from tests.reactors.run import INSTALL, why_lacking
 
 # What runs on each reactor when no tests are named.
-MODULES = ("tests.reactors.test_contract",)
+MODULES = ("tests.reactors.test_contract", "tests.test_sockets")
 REACTORS = tuple(name for name in INSTALL if not name.startswith("kqueue-"))
 
 ROOT = Path(__file__).resolve().parents[2]
