@@ -66,7 +66,8 @@ class Border:
         self.max_payload = seri.PACK_SIZE if remote is None else remote.max_payload
         #: Links which take a message now; nothing waits for their harbors.
         self._links: dict[int, ILink] = {}
-        self._dirty: set[ILink] = set()
+        #: Links that were written to in this turn, in that order.
+        self._dirty: dict[ILink, None] = {}
         self._collected = 0
         self._to_harbor: dict[int, Outbox] = {}
         self._to_name: dict[str, Outbox] = {}
@@ -243,7 +244,7 @@ class Border:
         """Write what the turn collected."""
         if self._dirty:
             self._collected = 0
-            dirty, self._dirty = self._dirty, set()
+            dirty, self._dirty = self._dirty, {}
             for link in dirty:
                 link.flush()
 
@@ -259,7 +260,7 @@ class Border:
         node = self._node
         link.send(dest, source, ptype, session, payload)
         node.ledger.straight += 1
-        self._dirty.add(link)
+        self._dirty[link] = None
         self._collected += len(payload)
         if not node.scheduler.running or self._collected > FLUSH_SIZE:
             self.flush()
@@ -376,7 +377,7 @@ class Border:
         link = self._links.get(harbor)
         if link is not None:
             self._write_letter(link, letter)
-            self._dirty.add(link)
+            self._dirty[link] = None
             return
         if harbor == self._node.harbor:
             raise NoSuchActor(f"no actor lives at {Handle(letter.destination)}")
@@ -648,7 +649,7 @@ class Border:
         """Fail the calls that were written to the link; those in waiting stay."""
         link = self._links.pop(harbor, None)
         if link is not None:
-            self._dirty.discard(link)
+            self._dirty.pop(link, None)
         if self._draining == harbor:
             self._draining = 0
         calls = self._node.calls

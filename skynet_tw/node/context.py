@@ -286,7 +286,9 @@ class Context:
 
     def answer(self, source: int, session: int | Reply, result: Any) -> None:
         """Send a handler's result to who called."""
-        if not isinstance(session, Reply):
+        # The type of an int is asked, as to learn that it is no Reply costs 0.5 us: a
+        # Deferred's class is abstract.
+        if type(session) is int:
             if result is REDIRECTED:
                 return
             values = (
@@ -302,6 +304,7 @@ class Context:
             except SkynetError as error:
                 self._unanswered(source, session, result, error)
         elif result is not REDIRECTED:
+            assert isinstance(session, Reply)
             if type(result) is tuple and len(result) < 2:
                 result = result[0] if result else None
             session.caller.put_answer((_RESPONSE, self.handle, session, result))
