@@ -9,6 +9,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ WIRES = ("modern", "2013")
 #: What the network is like, one after the other: seconds that each step takes, from and
 #: to, and how many bytes a read brings at most.
 NETWORKS = [((0.0, 0.0), 0), ((0.0, 0.02), 40), ((0.005, 0.2), 0)]
+
+#: Each wire on each of them.
+KINDS = [*product(WIRES, range(len(NETWORKS)))]
 
 #: Messages that are sent at a time.
 MANY = 50
@@ -81,23 +85,19 @@ class StoryCase(TestCase):
     """Has networks of nodes in memory; their books balance in the end."""
 
     @contextmanager
-    def nodes(self, seed: int = 0) -> Iterator[MemoryNodes]:
+    def nodes(self, wire: str, seed: int) -> Iterator[MemoryNodes]:
         """A network of one kind, and its end."""
-        nodes = MemoryNodes(MemoryNetwork(Clock(), seed, *NETWORKS[seed % 3]))
-        yield nodes
+        nodes = MemoryNodes(MemoryNetwork(Clock(), seed, *NETWORKS[seed]))
+        try:
+            yield nodes
+        except Exception as error:
+            raise AssertionError(f"on wire {wire}, on network {seed}") from error
         services = list(nodes.services)
         nodes.stop()
         for service in services:
             node = service.node
             self.assertEqual(node.ledger.balance(node.waiting()), 0)
         self.assertEqual(nodes.clock.getDelayedCalls(), [])
-
-    def each(self) -> Iterator[tuple[str, MemoryNodes]]:
-        """Both wires, each on all kinds of networks."""
-        for wire in WIRES:
-            for seed in range(len(NETWORKS)):
-                with self.subTest(wire=wire, seed=seed), self.nodes(seed) as nodes:
-                    yield wire, nodes
 
     def master(
         self, nodes: MemoryNodes, wire: str, *actors: type[Actor] | Start
@@ -124,19 +124,20 @@ class TooEarlyTests(StoryCase):
 
         So does what an actor sends in its own `started`.
         """
-        for wire, nodes in self.each():
-            two = nodes.start(2, actors=[Early], wire=wire)
-            client = two.node.client()
-            client.send("COUNTER", "COUNT", -2)
-            answer = client.call("COUNTER", "COUNT", -1)
-            nodes.run(3)
-            self.assertNoResult(answer)
-            one = self.master(nodes, wire, Start(Counter, ("COUNTER",)))
-            nodes.ready()
-            self.assertEqual(nodes.result(answer), -1)
-            self.assertEqual(nodes.actor(two, Early).answer, MANY - 1)
-            seen = self.counter(nodes, one).seen
-            self.assertEqual(seen, [-2, -1, *range(MANY)])
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                two = nodes.start(2, actors=[Early], wire=wire)
+                client = two.node.client()
+                client.send("COUNTER", "COUNT", -2)
+                answer = client.call("COUNTER", "COUNT", -1)
+                nodes.run(3)
+                self.assertNoResult(answer)
+                one = self.master(nodes, wire, Start(Counter, ("COUNTER",)))
+                nodes.ready()
+                self.assertEqual(nodes.result(answer), -1)
+                self.assertEqual(nodes.actor(two, Early).answer, MANY - 1)
+                seen = self.counter(nodes, one).seen
+                self.assertEqual(seen, [-2, -1, *range(MANY)])
 
 
 class OneMessageTests(StoryCase):
@@ -154,18 +155,19 @@ class OneMessageTests(StoryCase):
 
     def test_ours_holds(self) -> None:
         """All that wait arrive once, in order, to a name as well as to a handle."""
-        for wire, nodes in self.each():
-            client = nodes.start(2, wire=wire).node.client()
-            for number in range(MANY):
-                client.send("ONE", "COUNT", number)
-                client.send(Handle.of(3, 1), "COUNT", number)
-            one = self.master(nodes, wire, Start(Counter, ("ONE",)))
-            three = nodes.start(3, actors=[Counter], wire=wire)
-            nodes.ready()
-            nodes.run(2)
-            for service in (one, three):
-                seen = self.counter(nodes, service).seen
-                self.assertEqual(seen, [*range(MANY)])
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                client = nodes.start(2, wire=wire).node.client()
+                for number in range(MANY):
+                    client.send("ONE", "COUNT", number)
+                    client.send(Handle.of(3, 1), "COUNT", number)
+                one = self.master(nodes, wire, Start(Counter, ("ONE",)))
+                three = nodes.start(3, actors=[Counter], wire=wire)
+                nodes.ready()
+                nodes.run(2)
+                for service in (one, three):
+                    seen = self.counter(nodes, service).seen
+                    self.assertEqual(seen, [*range(MANY)])
 
 
 class ForwardTests(StoryCase):
@@ -189,22 +191,23 @@ class ForwardTests(StoryCase):
 
     def test_ours_holds(self) -> None:
         """The order stays from waiting to sending straight, to a name and a handle."""
-        for wire, nodes in self.each():
-            one = self.master(nodes, wire, Start(Counter, ("ONE",)))
-            client = nodes.start(2, wire=wire).node.client()
-            three = None
-            for number in range(4 * MANY):
-                if number == MANY:
-                    three = nodes.start(3, actors=[Counter], wire=wire)
-                client.send("ONE", "COUNT", number)
-                client.send(Handle.of(3, 1), "COUNT", number)
-                nodes.run(0.01)
-            assert three is not None
-            nodes.ready()
-            nodes.run(2)
-            for service in (one, three):
-                seen = self.counter(nodes, service).seen
-                self.assertEqual(seen, [*range(4 * MANY)])
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                one = self.master(nodes, wire, Start(Counter, ("ONE",)))
+                client = nodes.start(2, wire=wire).node.client()
+                three = None
+                for number in range(4 * MANY):
+                    if number == MANY:
+                        three = nodes.start(3, actors=[Counter], wire=wire)
+                    client.send("ONE", "COUNT", number)
+                    client.send(Handle.of(3, 1), "COUNT", number)
+                    nodes.run(0.01)
+                assert three is not None
+                nodes.ready()
+                nodes.run(2)
+                for service in (one, three):
+                    seen = self.counter(nodes, service).seen
+                    self.assertEqual(seen, [*range(4 * MANY)])
 
 
 class BlockingTests(StoryCase, SocketTestCase):
@@ -223,34 +226,35 @@ class BlockingTests(StoryCase, SocketTestCase):
         clock.pump([0.1] * 5)
         beat.stop()
         self.assertEqual(node.arrived, [1])
-        gaps = [after - before for before, after in zip(beats, beats[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(beats)]
         self.assertGreaterEqual(max(gaps), old.CONNECT)
 
     def test_ours_holds(self) -> None:
         """A node works on while the master, or another node, does not answer."""
-        for wire, nodes in self.each():
-            nodes.network.silence(nodes.master)
-            two = nodes.start(2, actors=[Counter], wire=wire)
-            handle = nodes.result(two.node.spawn(Counter))
-            client = two.node.client()
-            for number in range(MANY):
-                answer = nodes.result(client.call(handle, "COUNT", number), 0.02)
-                self.assertEqual(answer, number)
-                nodes.run(0.1)
-            waiting = two.node.boot_report()[1]
-            self.assertEqual((waiting.stage, waiting.state), ("master", "waiting"))
-            nodes.network.mend(nodes.master)
-            one = self.master(nodes, wire, Start(Counter, ("ONE",)))
-            nodes.start(3, wire=wire)
-            nodes.ready()
-            nodes.result(client.query("ONE"))
-            nodes.network.silence(nodes.address(3))
-            nodes.network.cut(nodes.address(3))
-            for number in range(MANY):
-                answer = nodes.result(client.call("ONE", "COUNT", number), 1.0)
-                self.assertEqual(answer, number)
-            self.assertEqual(self.counter(nodes, one).seen, [*range(MANY)])
-            nodes.network.mend(nodes.address(3))
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                nodes.network.silence(nodes.master)
+                two = nodes.start(2, actors=[Counter], wire=wire)
+                handle = nodes.result(two.node.spawn(Counter))
+                client = two.node.client()
+                for number in range(MANY):
+                    answer = nodes.result(client.call(handle, "COUNT", number), 0.02)
+                    self.assertEqual(answer, number)
+                    nodes.run(0.1)
+                waiting = two.node.boot_report()[1]
+                self.assertEqual((waiting.stage, waiting.state), ("master", "waiting"))
+                nodes.network.mend(nodes.master)
+                one = self.master(nodes, wire, Start(Counter, ("ONE",)))
+                nodes.start(3, wire=wire)
+                nodes.ready()
+                nodes.result(client.query("ONE"))
+                nodes.network.silence(nodes.address(3))
+                nodes.network.cut(nodes.address(3))
+                for number in range(MANY):
+                    answer = nodes.result(client.call("ONE", "COUNT", number), 1.0)
+                    self.assertEqual(answer, number)
+                self.assertEqual(self.counter(nodes, one).seen, [*range(MANY)])
+                nodes.network.mend(nodes.address(3))
 
     async def test_ours_holds_on_sockets(self) -> None:
         """The same on sockets: whoever listens there takes no connection at all."""
@@ -290,17 +294,18 @@ class ListenTests(StoryCase, SocketTestCase):
         ports.connect("127.0.0.1:2013")
 
     def test_ours_holds(self) -> None:
-        """Every port is bound before any connection, and before any turn of the loop."""
-        for wire, nodes in self.each():
-            one = self.master(nodes, wire, Counter)
-            for address in (nodes.master, nodes.address(1)):
-                self.assertIsNotNone(nodes.network.listener(parse(address)))
-            self.assertEqual(one.node.boot_report()[0].state, "done")
-            self.assertEqual(nodes.network.wires, [])
-            nodes.ready()
+        """Every port is bound before any connection, and any turn of the loop."""
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                one = self.master(nodes, wire, Counter)
+                for address in (nodes.master, nodes.address(1)):
+                    self.assertIsNotNone(nodes.network.listener(parse(address)))
+                self.assertEqual(one.node.boot_report()[0].state, "done")
+                self.assertEqual(nodes.network.wires, [])
+                nodes.ready()
 
     async def test_ours_holds_on_sockets(self) -> None:
-        """On sockets both ports take a connection at once; the node finds its master."""
+        """On sockets both ports take a connection at once, and the master is found."""
         for wire in WIRES:
             keeper = Doorkeeper()
             begin: list[Callable[[], None]] = []
@@ -370,29 +375,34 @@ class InboundTests(StoryCase):
 
     def test_ours_holds(self) -> None:
         """All waits for the end of `started`, and is then delivered in order."""
-        for wire, nodes in self.each():
-            one = self.master(nodes, wire)
-            nodes.ready()
-            client = one.node.client()
-            there = Handle.of(2, 1)
-            answers = [client.call(there, "COUNT", number) for number in range(MANY)]
-            may_start: Deferred[None] = Deferred()
-            two = nodes.start(2, actors=[Start(Slow, (may_start,))], wire=wire)
-            while not two.node.actors():
-                answers.append(client.call(there, "COUNT", len(answers)))
-                nodes.run(0.01)
-            answers += [client.call(there, "COUNT", len(answers) + i) for i in range(9)]
-            nodes.run(2)
-            # Everything has crossed, and waits for the actor.
-            self.assertEqual(one.node.waiting(), 0)
-            self.assertEqual(two.node.waiting(), len(answers))
-            self.assertEqual(self.counter(nodes, two).seen, [])
-            self.assertEqual(two.node.boot_report()[3].state, "waiting")
-            may_start.callback(None)
-            nodes.ready()
-            numbers = [*range(len(answers))]
-            self.assertEqual([nodes.result(answer) for answer in answers], numbers)
-            self.assertEqual(self.counter(nodes, two).seen, numbers)
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                one = self.master(nodes, wire)
+                nodes.ready()
+                client = one.node.client()
+                there = Handle.of(2, 1)
+                answers = [
+                    client.call(there, "COUNT", number) for number in range(MANY)
+                ]
+                may_start: Deferred[None] = Deferred()
+                two = nodes.start(2, actors=[Start(Slow, (may_start,))], wire=wire)
+                while not two.node.actors():
+                    answers.append(client.call(there, "COUNT", len(answers)))
+                    nodes.run(0.01)
+                answers += [
+                    client.call(there, "COUNT", len(answers) + i) for i in range(9)
+                ]
+                nodes.run(2)
+                # Everything has crossed, and waits for the actor.
+                self.assertEqual(one.node.waiting(), 0)
+                self.assertEqual(two.node.waiting(), len(answers))
+                self.assertEqual(self.counter(nodes, two).seen, [])
+                self.assertEqual(two.node.boot_report()[3].state, "waiting")
+                may_start.callback(None)
+                nodes.ready()
+                numbers = [*range(len(answers))]
+                self.assertEqual([nodes.result(answer) for answer in answers], numbers)
+                self.assertEqual(self.counter(nodes, two).seen, numbers)
 
 
 class AlikeTests(StoryCase):
@@ -409,40 +419,46 @@ class AlikeTests(StoryCase):
 
     def test_ours_holds(self) -> None:
         """A handle tells whose it is; what fails remotely says what became of it."""
-        for wire, nodes in self.each():
-            one = self.master(nodes, wire, Start(Counter, (".here",)))
-            two = nodes.start(2, actors=[Start(Counter, ("THERE",))], wire=wire)
-            nodes.ready()
-            client = one.node.client()
-            here = nodes.result(client.query(".here"))
-            there = nodes.result(client.query("THERE"))
-            self.assertEqual((here.harbor, there.harbor), (1, 2))
-            late = client.call(there, "HANG", timeout=1.0)
-            with self.assertRaises(CallTimeout) as timeout:
-                nodes.result(late)
-            self.assertFalse(timeout.exception.retry_safe)
-            lost = client.call(there, "HANG")
-            nodes.run(1)
-            for harbor in (1, 2):
-                nodes.network.refuse(nodes.address(harbor))
-                nodes.network.cut(nodes.address(harbor))
-            with self.assertRaises(LinkLost) as link_lost:
-                nodes.result(lost)
-            self.assertFalse(link_lost.exception.retry_safe)
-            with self.assertRaises(PeerDown) as peer_down:
-                nodes.result(client.call(there, "COUNT", 1, timeout=1.0))
-            self.assertTrue(peer_down.exception.retry_safe)
-            self.assertEqual(nodes.result(client.call(here, "COUNT", 1)), 1)
-            self.assertEqual(self.counter(nodes, two).seen, [])
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                one = self.master(nodes, wire, Start(Counter, (".here",)))
+                two = nodes.start(2, actors=[Start(Counter, ("THERE",))], wire=wire)
+                nodes.ready()
+                client = one.node.client()
+                here = nodes.result(client.query(".here"))
+                there = nodes.result(client.query("THERE"))
+                self.assertEqual((here.harbor, there.harbor), (1, 2))
+                late = client.call(there, "HANG", timeout=1.0)
+                with self.assertRaises(CallTimeout) as timeout:
+                    nodes.result(late)
+                self.assertFalse(timeout.exception.retry_safe)
+                lost = client.call(there, "HANG")
+                nodes.run(1)
+                for harbor in (1, 2):
+                    nodes.network.refuse(nodes.address(harbor))
+                    nodes.network.cut(nodes.address(harbor))
+                with self.assertRaises(LinkLost) as link_lost:
+                    nodes.result(lost)
+                self.assertFalse(link_lost.exception.retry_safe)
+                with self.assertRaises(PeerDown) as peer_down:
+                    nodes.result(client.call(there, "COUNT", 1, timeout=1.0))
+                self.assertTrue(peer_down.exception.retry_safe)
+                self.assertEqual(nodes.result(client.call(here, "COUNT", 1)), 1)
+                self.assertEqual(self.counter(nodes, two).seen, [])
 
     def test_ours_holds_without_harbor(self) -> None:
         """The core needs no distributed layer: a node without one is just local."""
-        for wire, nodes in self.each():
-            node = nodes.start(0, actors=[Start(Counter, (".here",))], wire=wire).node
-            nodes.ready()
-            self.assertEqual(nodes.result(node.client().call(".here", "COUNT", 1)), 1)
-            with self.assertRaises(PeerDown):
-                nodes.result(node.client().call(Handle.of(2, 1), "COUNT", 1))
+        for wire, seed in KINDS:
+            with self.nodes(wire, seed) as nodes:
+                node = nodes.start(
+                    0, actors=[Start(Counter, (".here",))], wire=wire
+                ).node
+                nodes.ready()
+                self.assertEqual(
+                    nodes.result(node.client().call(".here", "COUNT", 1)), 1
+                )
+                with self.assertRaises(PeerDown):
+                    nodes.result(node.client().call(Handle.of(2, 1), "COUNT", 1))
 
 
 class TableTests(SynchronousTestCase):
