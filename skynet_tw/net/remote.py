@@ -26,8 +26,8 @@ from ..wire.harbor import MAX_PAYLOAD
 from .control import Control
 from .limits import ConnectionLimits
 
-#: A tenth of a second and a jitter at first, five seconds in the end: a slave that waits
-#: for its master finds it well within the time limit of its boot.
+#: A tenth of a second and a jitter at first, five seconds in the end: a slave that
+#: waits for its master finds it well within the time limit of its boot.
 DEFAULT_RETRY_POLICY = backoffPolicy(initialDelay=0.1, maxDelay=5.0, factor=1.5)
 
 
