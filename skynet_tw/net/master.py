@@ -13,7 +13,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,6 +20,7 @@ from zope.interface import implementer
 from ..link.master import Effects, Master
 from .limits import ConnectionLimits
 from .lobby import Connections, FoldedLog, Lobby
+from .sweep import Sweeper
 from .transport import address_text, drop_transport, tune
 
 
@@ -112,20 +112,15 @@ class MasterFactory(Factory):
         self._lobby = Lobby(clock, self._limits)
         self._strangers = FoldedLog("master's port")
         self._open: Connections[MasterProtocol] = Connections()
-        self._sweeper = LoopingCall(self._sweep)
-        self._sweeper.clock = clock
+        self._sweeper = Sweeper(clock, self._limits, self._sweep)
 
     def startFactory(self) -> None:
         """A port begins to listen."""
-        if not self._sweeper.running:
-            self._sweeper.start(self._limits.sweep, now=False).addErrback(
-                lambda failure: self._log.failure("the sweep ended", failure)
-            )
+        self._sweeper.start()
 
     def stopFactory(self) -> None:
         """No port listens any more."""
-        if self._sweeper.running:
-            self._sweeper.stop()
+        self._sweeper.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> MasterProtocol:
         """Somebody connected."""

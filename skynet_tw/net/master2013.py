@@ -15,7 +15,6 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -29,6 +28,7 @@ from .greeting import GreetingProtocol
 from .limits import ConnectionLimits
 from .lobby import Connections, FoldedLog, Lobby
 from .remote import DEFAULT_RETRY_POLICY
+from .sweep import Sweeper
 from .transport import address_text, drop_transport, tune
 
 #: Seconds for which a harbor is dialed that registered and cannot be reached.
@@ -184,8 +184,7 @@ class MasterFactory2013(Factory):
         self._missing: dict[int, float] = {}
         self._errors: dict[int, str] = {}
         self._closing = False
-        self._sweeper = LoopingCall(self._sweep)
-        self._sweeper.clock = clock
+        self._sweeper = Sweeper(clock, self._limits, self._sweep)
 
     def now(self) -> float:
         """The time."""
@@ -193,15 +192,11 @@ class MasterFactory2013(Factory):
 
     def startFactory(self) -> None:
         """A port begins to listen."""
-        if not self._sweeper.running:
-            self._sweeper.start(self._limits.sweep, now=False).addErrback(
-                lambda failure: self._log.failure("the sweep ended", failure)
-            )
+        self._sweeper.start()
 
     def stopFactory(self) -> None:
         """No port listens any more."""
-        if self._sweeper.running:
-            self._sweeper.stop()
+        self._sweeper.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> RequestProtocol:
         """Somebody connected."""

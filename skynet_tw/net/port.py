@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from .master import MasterFactory
 from .master2013 import MasterFactory2013
-from .remote import cannot_listen
+from .remote import bound_address, cannot_listen
 
 
 @implementer(IStreamClientEndpoint)
@@ -58,9 +58,7 @@ class MasterPort:
 
         def bound(port: IListeningPort) -> None:
             self._port = port
-            host, _, number = self.address.rpartition(":")
-            if number == "0":
-                self.address = f"{host}:{getattr(port.getHost(), 'port', 0)}"
+            self.address = bound_address(self.address, port)
             self._log.info("master listens on {address}", address=self.address)
 
         def refused(failure: Failure) -> None:

@@ -16,7 +16,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,6 +24,7 @@ from ..interfaces import IRemoteReceiver
 from ..wire.harbor import MAX_PAYLOAD
 from .control import Control
 from .limits import ConnectionLimits
+from .sweep import Sweeper
 
 #: A tenth of a second and a jitter at first, five seconds in the end: a slave that
 #: waits for its master finds it well within the time limit of its boot.
@@ -43,6 +43,14 @@ def cannot_listen(role: str, address: str, failure: Failure) -> BootFailed:
         address = f"{error.interface or '*'}:{error.port}"
         reason = str(error.socketError)
     return BootFailed(f"{role} cannot listen on {address}: {reason}")
+
+
+def bound_address(address: str, port: IListeningPort) -> str:
+    """The address with the port that the system chose, where it names port 0."""
+    host, _, number = address.rpartition(":")
+    if number != "0":
+        return address
+    return f"{host}:{getattr(port.getHost(), 'port', 0)}"
 
 
 class AllLinks(Protocol):
@@ -134,8 +142,7 @@ class Remote:
         self._control = control
         self._receiver: IRemoteReceiver | None = None
         self._port: IListeningPort | None = None
-        self._sweeper = LoopingCall(self._sweep)
-        self._sweeper.clock = clock
+        self._sweeper = Sweeper(clock, limits, self._sweep)
         self._leavers: list[Deferred[None]] | None = None
         self._left = False
 
@@ -161,13 +168,9 @@ class Remote:
 
         def bound(port: IListeningPort) -> None:
             self._port = port
-            host, _, number = self.address.rpartition(":")
-            if number == "0":
-                self.address = f"{host}:{getattr(port.getHost(), 'port', 0)}"
+            self.address = bound_address(self.address, port)
             self._address_known(self.address)
-            self._sweeper.start(self._limits.sweep, now=False).addErrback(
-                lambda failure: self._log.failure("the sweep ended", failure)
-            )
+            self._sweeper.start()
 
         def refused(failure: Failure) -> None:
             role = f"harbor {self.harbor}"
@@ -240,8 +243,7 @@ class Remote:
             self._leavers.append(done)
             return done
         self._leavers = [done]
-        if self._sweeper.running:
-            self._sweeper.stop()
+        self._sweeper.stop()
         closing: list[Deferred[Any]] = []
         if self._port is not None:
             stop = cast(Callable[[], object], self._port.stopListening)

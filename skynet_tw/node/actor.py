@@ -241,12 +241,3 @@ class CriticalSection:
         async with self:
             result = function(*args)
             return await result if hasattr(result, "__await__") else result
-
-
-__all__ = [
-    "DEFAULT",
-    "Actor",
-    "CriticalSection",
-    "command",
-    "dispatch",
-]

@@ -486,6 +486,3 @@ class Context:
 
 async def _wait(result: Deferred[Any]) -> Any:
     return await result
-
-
-__all__ = ["REDIRECTED", "Context", "Message", "SkynetError"]

@@ -42,13 +42,6 @@ class Names:
         self._queries: dict[str, list[Deferred[Handle]]] = {}
         self._echoes: dict[str, list[Deferred[Handle]]] = {}
 
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def get(self, name: str) -> Handle | None:
-        """The owner of a global name, if it is known."""
-        return self._known.get(name)
-
     def check(self, name: str) -> str:
         """Return a global name if it is well formed.
 
