@@ -13,19 +13,20 @@ import skynet_tw
 ROOT = Path(skynet_tw.__file__).parent
 
 #: The words that all layers share.
-VOCABULARY = {"errors", "handle", "message", "interfaces"}
+VOCABULARY = {"errors", "handle", "message", "interfaces", "text"}
 
 #: The values of messages, and the modules that it is made of.
 VALUES = {"seri", "luavalue"}
 
 #: What each layer may import of this package, besides itself.
 ALLOWED = {
+    "text": set[str](),
     "errors": set[str](),
     "handle": {"errors"},
     "message": set[str](),
     "interfaces": VOCABULARY,
-    "luavalue": {"errors"},
-    "seri": {"errors", "luavalue"},
+    "luavalue": {"errors", "text"},
+    "seri": {"errors", "luavalue", "text"},
     "wire": VOCABULARY | VALUES,
     "link": VOCABULARY | VALUES | {"wire"},
     "net": VOCABULARY | VALUES | {"wire", "link"},
@@ -33,7 +34,7 @@ ALLOWED = {
 }
 
 #: Layers that know nothing of Twisted.
-PURE = {"errors", "handle", "message", "seri", "luavalue", "wire", "link"}
+PURE = {"text", "errors", "handle", "message", "seri", "luavalue", "wire", "link"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
