@@ -54,15 +54,18 @@ def shown(value: object, limit: int = 200) -> str:
 
     :param limit: the most characters of the result; what is longer ends in "...".
     """
-    line = _Line(limit)
     try:
-        line.value(value, 0)
-    except _FullError:
-        pass
+        line = _Line(limit)
+        try:
+            line.value(value, 0)
+        except _FullError:
+            pass
+        except BaseException:
+            line.parts.append("<?>")
+        return _cut("".join(line.parts), limit)
     except BaseException:
-        # Python's stack is full, or a container changes while it is being read.
-        line.parts.append("<?>")
-    return _cut("".join(line.parts), limit)
+        # Python's stack is full; what is here takes none of it.
+        return "<?>"[: limit if limit > 0 else 0]
 
 
 def error_text(error: BaseException, limit: int = 2000) -> str:
@@ -74,7 +77,7 @@ def error_text(error: BaseException, limit: int = 2000) -> str:
         name, text = _type_name(error), _message(error, limit, 0)
         return _cut(printable(f"{name}: {text}" if text else name), limit)
     except BaseException:
-        return _cut("an error that cannot be shown", limit)
+        return "an error that cannot be shown"[: limit if limit > 0 else 0]
 
 
 def printable(text: str) -> str:
