@@ -36,9 +36,10 @@ from .net.master import MasterFactory
 from .net.master2013 import MasterFactory2013
 from .net.port import MasterPort
 from .net.remote import DEFAULT_RETRY_POLICY
+from .node.datacenter import DataCenter
 from .node.limits import Limits
 from .node.node import Node
-from .node.system import DataCenter, UniqueServices
+from .node.services import UniqueServices
 from .options import Config, Options, load_start
 from .service import NodeService
 
