@@ -88,11 +88,13 @@ class RealCase(TestCase):
         self, harbor: int, master: str, *names: str, standalone: bool = False
     ) -> NodeProcess:
         """Start a real node with one probe service, and wait until it is ready."""
+        snax = f"snax={ROOT / 'tests' / 'real' / 'services' / 'snax' / '?.lua'}"
         address = free_address()
         options = ["--harbor", str(harbor), "--master", master, "--address", address]
         if standalone:
             options += ["--standalone", master]
         start = ["--start", " ".join(["probe", *names]), "--with-parent"]
+        options += ["--arg", snax]
         python = str(PEER / "bin" / "python")
         script = str(ROOT / "tests" / "real" / "node.py")
         process = NodeProcess.start(reactor, [python, script, *options, *start])

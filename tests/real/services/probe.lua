@@ -188,6 +188,12 @@ function command.HARBOR(method, ...)
     return true
 end
 
+-- API module method ... -> true, results... | false, error; any function of Skynet's
+-- own modules: API "skynet" "uniqueservice" true "name"
+function command.API(module, method, ...)
+    return pcall(require(module)[method], ...)
+end
+
 -- CLUSTER method ... -> true, results... | false, error; any function of
 -- skynet.cluster: reload {name = "host:port"}, open, call, send, register, query
 function command.CLUSTER(method, ...)
