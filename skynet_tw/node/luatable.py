@@ -27,6 +27,8 @@ MAX_DEPTH = 64
 MAX_SIZE = 256 * 1024 * 1024
 _ENTRY = 256
 
+_MIN_INT, _MAX_INT = -(2**63), 2**63 - 1
+
 
 def token(key: Any) -> str:
     """What a key is found by.
@@ -154,13 +156,19 @@ def _copied(value: Any, depth: int, limit: int) -> tuple[Any, int]:
         return kept, _size_of(kept)
     if depth <= 0:
         raise ValueError("tables nested too deep")
+    if len(value) * _ENTRY > limit:
+        raise _too_large(limit)
     table = LuaTable()
     entries = table.entries
     size = 0
     for key, inner in _pairs(value):
         if inner is None:
             continue
-        if isinstance(key, OddKey) and not isinstance(key.value, bool):
+        if type(key) is int:
+            place = f"i{_plain(key)}"
+        elif type(key) is str:
+            place = "s" + key
+        elif isinstance(key, OddKey) and not isinstance(key.value, bool):
             # No path leads to it, but who asks for the whole table gets it.
             place = f"t{id(key.value)}"
             size += _copied(key.value, depth - 1, limit - size)[1]
@@ -187,19 +195,22 @@ def _plain(value: Any) -> Any:
 
     :raises ValueError: it is none of Lua's.
     """
-    if isinstance(value, OddKey):
-        value = value.value
-    if value is None or isinstance(value, (bool, str, LightUserdata, RemoteObject)):
+    kind = type(value)
+    if kind is str or kind is bool or kind is float or value is None:
         return value
     if isinstance(value, int):
-        if not -(2**63) <= value < 2**63:
+        if not _MIN_INT <= value <= _MAX_INT:
             raise ValueError("the integer does not fit 64 bits")
         return int(value)
-    if isinstance(value, float):
-        return float(value)
+    if isinstance(value, OddKey):
+        return _plain(value.value)
+    if isinstance(value, (LightUserdata, RemoteObject)):
+        return value
+    if isinstance(value, (str, float)):
+        return str(value) if isinstance(value, str) else float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "surrogateescape")
-    raise ValueError(f"{type(value).__name__} is no Lua value")
+    raise ValueError(f"{kind.__name__} is no Lua value")
 
 
 def _entry_size(key: Any, size: int) -> int:
@@ -209,18 +220,15 @@ def _entry_size(key: Any, size: int) -> int:
 
 def _size_of(value: Any) -> int:
     """About how many bytes a value takes beside its place in an entry."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, LuaTable):
+        return 0
     size = 0
-    values = [value]
-    while values:
-        value = values.pop()
-        if isinstance(value, str):
-            size += len(value)
-        elif isinstance(value, LuaTable):
-            for key, inner in value.entries.values():
-                size += _entry_size(key, 0)
-                values.append(inner)
-                if isinstance(key, OddKey):
-                    values.append(_copied(key.value, MAX_DEPTH, MAX_SIZE)[0])
+    for key, inner in value.entries.values():
+        size += _entry_size(key, 0 if type(inner) is int else _size_of(inner))
+        if isinstance(key, OddKey):
+            size += _copied(key.value, MAX_DEPTH, MAX_SIZE)[1]
     return size
 
 
