@@ -150,6 +150,21 @@ class UniqueServiceTests(SystemCase):
         self.assertEqual(second.harbor, 3)
         self.assertEqual(await self.unique("REAL3", True, "probe"), second)
 
+    async def test_node_returns(self) -> None:
+        """What a node ran is gone with it, and is launched anew once it is back."""
+        master = free_address()
+        ours = self.probe(await self.ours(1, master, standalone=master))
+        node = await self.real(2, master, "REAL2")
+        found = await ours.call("SERVICE", "LAUNCH", "@echo")
+        self.assertEqual(await ours.call(found, "ECHO", 1), 1)
+        await node.stop("KILL")
+        await ours.watch(found)
+        await self.real(2, master, "AGAIN")
+        found = await ours.call("AGAIN", "API", "skynet", "uniqueservice", True, "echo")
+        self.assertIs(found[0], True)
+        self.assertEqual(await ours.call(found[1], "ECHO", 2), 2)
+        self.assertEqual(await ours.call("SERVICE", "QUERY", "@echo"), found[1])
+
 
 class DataCenterTests(SystemCase):
     """The tree that all nodes share."""
