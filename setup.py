@@ -21,12 +21,14 @@ COMPILED = [
     "skynet_tw/wire/harbor2013.py",
     "skynet_tw/node/border.py",
     "skynet_tw/node/calls.py",
+    "skynet_tw/node/channel.py",
     "skynet_tw/node/context.py",
     "skynet_tw/node/ledger.py",
     "skynet_tw/node/node.py",
     "skynet_tw/node/outbox.py",
     "skynet_tw/node/scheduler.py",
     "skynet_tw/node/task.py",
+    "skynet_tw/node/work.py",
 ]
 
 

@@ -74,7 +74,7 @@ def error_text(error: BaseException, limit: int = 2000) -> str:
     :param limit: the most characters of the result; what is longer ends in "...".
     """
     try:
-        name, text = _type_name(error), _message(error, limit, 0)
+        name, text = type_name(error), _message(error, limit, 0)
         return _cut(printable(f"{name}: {text}" if text else name), limit)
     except BaseException:
         return "an error that cannot be shown"[: limit if limit > 0 else 0]
@@ -101,7 +101,7 @@ def _one_line(text: str) -> str:
     )
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
     return _one_line(_cut(_name_of(type(value)), 80))
 
 
@@ -123,7 +123,7 @@ def _message(value: Any, limit: int, depth: int) -> str:
         # What the class says; a plain string says itself, whatever its length.
         return _cut(str(value), limit)
     except BaseException as error:
-        return f"<str() raised {_type_name(error)}>"
+        return f"<str() raised {type_name(error)}>"
 
 
 class _FullError(Exception):
@@ -163,24 +163,24 @@ class _Line:
                 if kind is tuple and tuple.__len__(value) == 1:
                     closing = ",)"
                 if kind is not list and kind is not tuple and kind is not set:
-                    opening = f"{_type_name(value)}({opening}"
+                    opening = f"{type_name(value)}({opening}"
                     closing += ")"
                 self._values(base.__iter__(value), opening, closing, depth)
                 return
         if issubclass(kind, dict):
-            named = "" if kind is dict else _type_name(value) + "("
+            named = "" if kind is dict else type_name(value) + "("
             items = dict.items(value)
             self._dict(items, named + "{", "})" if named else "}", depth)
         elif issubclass(kind, BaseException):
-            self._values(_arguments_of(value), _type_name(value) + "(", ")", depth)
+            self._values(_arguments_of(value), type_name(value) + "(", ")", depth)
         elif kind is range:
             ends = value.start, value.stop, value.step
             self._values(ends, "range(", ")", depth)
         elif issubclass(kind, int) and int.bit_length(value) > _BITS:
             bits = int.bit_length(value)
-            self._add(f"<{_type_name(value)} of {bits} bits>")
+            self._add(f"<{type_name(value)} of {bits} bits>")
         elif issubclass(kind, _OPAQUE):
-            self._add(f"<{_type_name(value)} object at {id(value):#x}>")
+            self._add(f"<{type_name(value)} object at {id(value):#x}>")
         else:
             self._own(value)
 
@@ -190,7 +190,7 @@ class _Line:
             text = repr(value)
         except BaseException as error:
             # Whatever it is: to ask for a text is no reason to stop anything.
-            text = f"<{_type_name(value)} object, repr() raised {_type_name(error)}>"
+            text = f"<{type_name(value)} object, repr() raised {type_name(error)}>"
         self._add(text)
 
     def _string(self, value: Any, base: Any, depth: int) -> None:

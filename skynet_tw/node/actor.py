@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, succeed
 
 from ..errors import SkynetError
 from ..handle import Handle
 from ..message import PType
+from ..text import type_name
+from .section import CriticalSection
+from .work import at_work
 
 if TYPE_CHECKING:
     from .context import Context, Redirected
     from .node import Node
+
+_LUA = int(PType.LUA)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -42,10 +48,13 @@ def command(
     """
 
     def mark(method: _F) -> _F:
-        method.__skynet_command__ = name or method.__name__  # type: ignore[attr-defined]
-        return method
+        return _mark(method, "__skynet_command__", name or method.__name__)
 
-    return mark if function is None else mark(function)
+    return (
+        mark
+        if function is None
+        else _mark(function, "__skynet_command__", name or function.__name__)
+    )
 
 
 def dispatch(ptype: PType) -> Callable[[_F], _F]:
@@ -56,10 +65,37 @@ def dispatch(ptype: PType) -> Callable[[_F], _F]:
     """
 
     def mark(method: _F) -> _F:
-        method.__skynet_dispatch__ = int(ptype)  # type: ignore[attr-defined]
-        return method
+        return _mark(method, "__skynet_dispatch__", int(ptype))
 
     return mark
+
+
+def _mark(method: _F, mark: str, key: object) -> _F:
+    """Mark a method with what it handles.
+
+    :raises TypeError: the class has a marked method of that name already, of which
+        Python would keep the second only.
+    """
+    namespace = sys._getframe(2).f_locals
+    if hasattr(namespace.get(method.__name__), mark):
+        raise TypeError(
+            f"two methods are called {method.__name__}; both handle messages, and the"
+            " second would hide the first"
+        )
+    setattr(method, mark, key)
+    return method
+
+
+class _NoNode:
+    """Stands for an actor's record until it has one."""
+
+    def __get__(self, actor: object, owner: type[Any]) -> Any:
+        if actor is None:
+            return self
+        raise SkynetError(
+            f"{type_name(actor)} has no node yet: it may use it from `started` on, not"
+            " in `__init__`"
+        )
 
 
 class Actor:
@@ -67,33 +103,49 @@ class Actor:
 
     Subclass it, mark handlers with `command`, and start it with ``--start`` or
     `spawn`.  At an ``await`` the next message may be handled.
+
+    Arguments of a wrong type or value are refused at once, by a ``TypeError`` or
+    ``ValueError``; what else goes wrong comes with the Deferred, where there is one.
+    All is for the reactor's thread; in another one it raises `SkynetError`.
     """
 
-    _context: Context
-    _commands: dict[object, Callable[..., Any]] = {}  # noqa: RUF012
-    _dispatchers: dict[int, Callable[..., Any]] = {}  # noqa: RUF012
+    if TYPE_CHECKING:
+        _context: Context
+    else:
+        _context = _NoNode()
+    _commands: dict[object, str] = {}  # noqa: RUF012
+    _dispatchers: dict[int, str] = {}  # noqa: RUF012
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        commands: dict[object, Callable[..., Any]] = {}
-        dispatchers: dict[int, Callable[..., Any]] = {}
+        commands: dict[object, str] = {}
+        dispatchers: dict[int, str] = {}
+        # An override answers as what it overrides, marked or not.
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
-                # An override answers as what it overrides, marked or not.
                 if (name := getattr(value, "__skynet_command__", None)) is not None:
-                    commands[name] = getattr(cls, attribute)
+                    _claim(cls, commands, name, attribute, f"command {name!r}")
                 if (ptype := getattr(value, "__skynet_dispatch__", None)) is not None:
-                    dispatchers[ptype] = getattr(cls, attribute)
+                    _claim(cls, dispatchers, ptype, attribute, f"type {ptype}")
         cls._commands = commands
         cls._dispatchers = dispatchers
 
     # For subclasses to fill in
 
-    async def started(self, *args: Any) -> None:
-        """Prepare; no message is delivered before this has finished."""
+    def started(self, *args: Any, **kwargs: Any) -> Any:
+        """Prepare; no message is delivered before this has finished.
 
-    def stopped(self) -> None:
-        """Clean up; the actor is gone, nothing it sends arrives any more."""
+        A plain function, a coroutine function, or one that returns a Deferred.
+        """
+        return succeed(None)
+
+    def stopped(self) -> Any:
+        """Clean up; it may send and call, and the actor takes no message any more.
+
+        A plain function, a coroutine function, or one that returns a Deferred; the
+        node waits for it within ``--stop-grace``.
+        """
+        return succeed(None)
 
     # What an actor knows
 
@@ -109,12 +161,15 @@ class Actor:
 
     @property
     def sender(self) -> Handle:
-        """Who sent the message at work; after an ``await`` still the same one."""
-        return Handle(self._context.source)
+        """Who sent the message at work, in all that its handler started.
+
+        :raises SkynetError: there is no message at work here.
+        """
+        return Handle(at_work(self._context).source)
 
     # Messages
 
-    def send(self, dest: int | str, *args: Any, ptype: int = PType.LUA) -> None:
+    def send(self, dest: int | str, *args: Any, ptype: int = _LUA) -> None:
         """Send a message one way.
 
         :raises BadAddress: *dest* is no address.
@@ -131,7 +186,7 @@ class Actor:
         dest: int | str,
         *args: Any,
         timeout: float | _Default | None = DEFAULT,
-        ptype: int = PType.LUA,
+        ptype: int = _LUA,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer.
 
@@ -143,12 +198,12 @@ class Actor:
         """
         return self._context.node.call(self._context, dest, args, timeout, ptype)
 
-    def redirect(
-        self, dest: int | str, *args: Any, ptype: int = PType.LUA
-    ) -> Redirected:
+    def redirect(self, dest: int | str, *args: Any, ptype: int = _LUA) -> Redirected:
         """Let *dest* answer the message at work: ``return self.redirect(...)``.
 
-        To *dest* the message comes from the first sender, whom its answer reaches.
+        *dest* sees the original sender and answers it directly.
+
+        :raises SkynetError: there is no message at work here, or it was answered.
         """
         return self._context.node.redirect(self._context, dest, args, ptype)
 
@@ -160,7 +215,7 @@ class Actor:
         :returns: a Deferred of the own handle, fired when the name is known to the
             node, and for a global one to the master.
         """
-        return self._context.node.names.register(self._context, name)
+        return self._context.node.register(self._context, name)
 
     def query(
         self, name: str, timeout: float | _Default | None = DEFAULT
@@ -170,7 +225,7 @@ class Actor:
         :returns: a Deferred of the handle; it fails with `NoSuchName` when nobody
             owned the name until the time limit, in seconds.
         """
-        return self._context.node.names.query(name, timeout)
+        return self._context.node.query(name, timeout)
 
     def spawn(self, actor_class: type[Actor], *args: Any) -> Deferred[Handle]:
         """Start another actor in this node.
@@ -193,9 +248,16 @@ class Actor:
         """Wait; messages are handled meanwhile."""
         return self._context.node.sleep(seconds)
 
-    def fork(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine beside the handlers; an error in it is logged."""
-        self._context.fork(coroutine)
+    def fork(self, work: Coroutine[Any, Any, Any] | Callable[[], Any]) -> Deferred[Any]:
+        """Run a coroutine beside the handlers, or a function with no arguments.
+
+        It first runs when the code that forks it gives way: at its end or its next
+        ``await``; several run in the order in which they were forked.
+
+        :returns: a Deferred of its result; cancel it to end it.  An error that nobody
+            waits for is logged.
+        """
+        return self._context.node.fork(self._context, work)
 
     def queue(self) -> CriticalSection:
         """Make a critical section: ``async with section:``, one after the other."""
@@ -204,40 +266,30 @@ class Actor:
     def exit(self) -> None:
         """End this actor; who waits for it gets an error, unless this handler answers.
 
-        A plain handler's answer still leaves; a coroutine ends at its next await.
+        Its coroutines see ``CancelledError`` at their next await and may clean up, then
+        `stopped` runs.  A plain handler's answer still leaves.
         """
-        self._context.exit()
+        self._context.node.exit(self._context)
+
+    def _callers_gone(self, is_gone: Callable[[int], bool]) -> None:
+        """Some callers are gone; *is_gone* tells by the handle."""
 
 
-class CriticalSection:
-    """Lets one coroutine of an actor in at a time, in the order of their coming.
+def _claim(
+    cls: type[Actor], table: dict[Any, str], key: Any, attribute: str, what: str
+) -> None:
+    """Let an attribute of a class handle a command or a message type.
 
-    A coroutine that is inside may enter again, as with ``skynet.queue``.
+    :raises TypeError: another attribute does, or it hides what all actors have.
     """
-
-    def __init__(self, context: Context) -> None:
-        self._scheduler = context.node.scheduler
-        self._lock = DeferredLock()
-        self._inside: object | None = None
-        self._depth = 0
-
-    async def __aenter__(self) -> None:
-        task = self._scheduler.current
-        if task is None:
-            raise SkynetError("a critical section is entered by an actor's coroutine")
-        if self._inside is not task:
-            await self._lock.acquire()
-            self._inside = task
-        self._depth += 1
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self._inside = None
-            self._lock.release()
-
-    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function, or await a coroutine function, inside the section."""
-        async with self:
-            result = function(*args)
-            return await result if hasattr(result, "__await__") else result
+    if attribute in vars(Actor):
+        raise TypeError(
+            f"{cls.__qualname__}.{attribute} handles {what} and hides"
+            f" Actor.{attribute}; call it otherwise, and give the command its name by"
+            f" @command(name={attribute!r})"
+        )
+    other = table.setdefault(key, attribute)
+    if other != attribute:
+        raise TypeError(
+            f"{cls.__qualname__}: both {other} and {attribute} handle {what}"
+        )

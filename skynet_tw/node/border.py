@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
 from .. import seri
 from ..errors import (
@@ -25,14 +24,15 @@ from ..errors import (
     NotReady,
     PackError,
     PeerDown,
-    RemoteError,
     SkynetError,
     TooLarge,
-    UnpackError,
 )
 from ..handle import MAX_INDEX, Handle
 from ..interfaces import Frame, ILink, IRemote, IRemoteReceiver
 from ..message import MAX_SESSION, PACKED_TYPES, PType
+from ..text import printable, shown
+from .calls import Calls
+from .channel import Channel
 from .outbox import Letter, Outbox
 from .reply import Reply
 
@@ -46,6 +46,9 @@ _ERROR = int(PType.ERROR)
 #: Bytes that are collected before they are written in the middle of a turn.
 FLUSH_SIZE = 65536
 
+#: Bytes of an error's text that are sent with it; nodes of ours read them.
+ERROR_SIZE = 2000
+
 #: Seconds between two looks for expired messages in the outboxes.
 SWEEP_INTERVAL = 1.0
 
@@ -56,22 +59,18 @@ class Border:
     :param remote: the remote layer, None in a node without one.
     """
 
-    _log: ClassVar[Logger] = Logger()
-
     def __init__(self, node: Node, remote: IRemote | None) -> None:
         self._node = node
         self._remote = remote
         self._limits = node.limits
         self.pack = seri.pack_values if remote is None else remote.pack
         self.max_payload = seri.PACK_SIZE if remote is None else remote.max_payload
-        #: Links which take a message now; nothing waits for their harbors.
-        self._links: dict[int, ILink] = {}
+        #: The way to each harbor that was ever heard of, or sent to.
+        self._channels: dict[int, Channel] = {}
         #: Links that were written to in this turn, in that order.
         self._dirty: dict[ILink, None] = {}
         self._collected = 0
-        self._to_harbor: dict[int, Outbox] = {}
         self._to_name: dict[str, Outbox] = {}
-        self._gone: dict[int, str] = {}
         self._sweep: IDelayedCall | None = None
         #: Messages for actors of this node that may not come in yet, by index.
         self._early: dict[int, deque[Message]] = {}
@@ -82,6 +81,8 @@ class Border:
         self._settled = remote is None
         self._backlog = 0
         self._reading = True
+        #: Actors that start and for which so much waits that no more should be read.
+        self._crowded: dict[Context, None] = {}
         if remote is not None:
             # Not declared by a decorator: compiled, the class would not be native, and
             # remote calls 20 % slower.  A test verifies the interface.
@@ -91,21 +92,32 @@ class Border:
 
     def waiting(self) -> int:
         """How many messages wait here."""
-        boxes = [*self._to_harbor.values(), *self._to_name.values()]
-        return sum(map(len, boxes)) + sum(map(len, self._early.values()))
+        boxes = [*self._boxes(), *self._to_name.values()]
+        return sum(map(len, boxes)) + self._early_count
 
     def waits(self) -> dict[str, int]:
         """How many messages wait for what, in words."""
-        boxes = [*self._to_harbor.values(), *self._to_name.values()]
+        boxes = [*self._boxes(), *self._to_name.values()]
         waits = {box.what: len(box) for box in boxes if box}
         if self._early:
-            waits["the end of the boot"] = sum(map(len, self._early.values()))
+            waits["the end of the boot"] = self._early_count
         return waits
+
+    def _boxes(self) -> list[Outbox]:
+        return [channel.outbox for channel in self._channels.values()]
+
+    def _channel(self, harbor: int) -> Channel:
+        channel = self._channels.get(harbor)
+        if channel is None:
+            node = self._node
+            calls = Calls(node.clock, node.expired)
+            channel = self._channels[harbor] = Channel(harbor, self._limits, calls)
+        return channel
 
     def explain(self, reply: Reply) -> str:
         """Say what a call waited for in vain."""
         if reply.expiry is NoSuchName:
-            return f"nobody registered the name {reply.callee!r}"
+            return f"nobody registered the name {shown(reply.describe, 80)}"
         if reply.expiry is PeerDown:
             return f"no link to harbor {reply.target >> 24} for {reply.callee}"
         if reply.expiry is NotReady:
@@ -144,20 +156,24 @@ class Border:
         :param describe: what the caller calls it.
         :raises QueueFull: too much waits already.
         """
+        node = self._node
         reply = Reply(caller, describe)
         reply.target = dest
         if ptype not in PACKED_TYPES:
             reply.raw = True
-        session = self._node.calls.add(reply, timeout)
-        link = self._links.get(dest >> 24)
-        if link is not None:
-            self._write(link, dest, caller.handle, ptype, session, payload)
-            return reply
-        try:
-            self._queue(dest, caller.handle, ptype, reply, payload)
-        except SkynetError:
-            self._node.calls.forget(reply)
-            raise
+        if timeout is not None:
+            reply.deadline = node.clock.seconds() + timeout
+        channel = self._channels.get(dest >> 24)
+        if channel is not None:
+            link = channel.link
+            if link is not None:
+                session = caller.add_call(reply)
+                channel.calls.add(reply)
+                self._write(link, dest, caller.handle, ptype, session, payload)
+                return reply
+        self._queue(dest, caller.handle, ptype, reply, payload)
+        caller.add_call(reply)
+        node.calls.add(reply)
         return reply
 
     def call_name(
@@ -174,12 +190,11 @@ class Border:
         """
         reply = Reply(caller, name)
         reply.raw = ptype not in PACKED_TYPES
-        self._node.calls.add(reply, timeout)
-        try:
-            self.send_to_name(name, caller.handle, ptype, reply, payload)
-        except SkynetError:
-            self._node.calls.forget(reply)
-            raise
+        if timeout is not None:
+            reply.deadline = self._node.clock.seconds() + timeout
+        self.send_to_name(name, caller.handle, ptype, reply, payload)
+        caller.add_call(reply)
+        self._node.calls.add(reply)
         return reply
 
     def send(
@@ -192,7 +207,8 @@ class Border:
         """
         if len(payload) > self.max_payload:
             raise TooLarge(len(payload), self.max_payload)
-        link = self._links.get(dest >> 24)
+        channel = self._channels.get(dest >> 24)
+        link = None if channel is None else channel.link
         if link is not None:
             self._write(link, dest, source, ptype, session, payload)
         else:
@@ -202,21 +218,57 @@ class Border:
         self, dest: int, source: int, ptype: int, session: int | Reply, payload: bytes
     ) -> None:
         """Send a message to a handle of another harbor in its first sender's name."""
+        channel = self._channels.get(dest >> 24)
         if not isinstance(session, Reply):
             self.send(dest, source, ptype, session, payload)
-        elif dest >> 24 in self._links:
+        elif channel is not None and channel.link is not None:
             session.target = dest
+            self._written(session, channel)
             self.send(dest, source, ptype, session.session, payload)
         else:
             self._queue(dest, source, ptype, session, payload)
 
-    def send_error(self, dest: int, source: int, session: int) -> None:
-        """Tell a caller in another node that its call failed."""
-        try:
-            self.send(dest, source, _ERROR, session, b"")
-        except SkynetError:
-            self._node.ledger.queued += 1
-            self._node.ledger.drop("an error cannot leave", source, dest, _ERROR)
+    def respond(
+        self, dest: int, source: int, ptype: int, session: int, payload: bytes
+    ) -> None:
+        """Send an answer, or an error, to where a request with a number came from.
+
+        That may be this node: somebody in another one redirected a request of ours
+        back to us.
+
+        :raises TooLarge: the wire does not carry so much.
+        """
+        node = self._node
+        if dest >> 24 == node.harbor:
+            context = node.routes.get(dest)
+            if context is not None:
+                context.put_answer((ptype, source, session, payload))
+                return
+            reason = "the caller is gone"
+        else:
+            try:
+                self.send(dest, source, ptype, session, payload)
+                return
+            except TooLarge:
+                raise
+            except SkynetError:
+                reason = "an answer cannot leave"
+                if ptype == _ERROR:
+                    reason = "an error cannot leave"
+        node.ledger.queued += 1
+        node.ledger.drop(reason, source, dest, ptype)
+
+    def respond_error(self, dest: int, source: int, session: int, reason: str) -> None:
+        """Tell a caller with a number that its call failed.
+
+        Real nodes do not read why; ours do.
+        """
+        said = printable(reason).encode()[:ERROR_SIZE]
+        self.respond(dest, source, _ERROR, session, said)
+
+    def send_death(self, dest: int, source: int) -> None:
+        """Tell another node that an actor of ours is over, as real nodes do."""
+        self.respond(dest, source, _ERROR, 0, b"")
 
     def send_to_name(
         self, name: str, source: int, ptype: int, session: int | Reply, payload: bytes
@@ -275,22 +327,16 @@ class Border:
             raise PeerDown(f"this node has no harbor, {Handle(dest)} is out of reach")
         if harbor in (0, self._node.harbor):
             raise PeerDown(f"no link leads to {Handle(dest)}")
-        if harbor in self._gone:
-            raise PeerDown(f"harbor {harbor} is gone: {self._gone[harbor]}")
+        channel = self._channel(harbor)
+        if channel.gone is not None:
+            raise PeerDown(f"harbor {harbor} is gone: {channel.gone}")
         if isinstance(session, Reply):
             session.expiry = PeerDown if self._past_peers else NotReady
             session.target = dest
         letter = Letter(source, dest, ptype, session, payload, self._deadline(session))
-        self._outbox(harbor).put(letter)
+        channel.outbox.put(letter)
         self._node.ledger.queued += 1
         self._sweep_later()
-
-    def _outbox(self, harbor: int) -> Outbox:
-        box = self._to_harbor.get(harbor)
-        if box is None:
-            box = Outbox(f"the link to harbor {harbor}", self._limits)
-            self._to_harbor[harbor] = box
-        return box
 
     def _deadline(self, session: int | Reply) -> float | None:
         if isinstance(session, Reply):
@@ -300,13 +346,21 @@ class Border:
 
     # Messages in waiting
 
-    def _write_letter(self, link: ILink, letter: Letter) -> None:
+    def _written(self, reply: Reply, channel: Channel) -> None:
+        """A call is written to a link: it fails with that from now on."""
+        reply.expiry = CallTimeout
+        slot = reply.slot
+        if slot is not None:
+            slot.pop(reply, None)
+        channel.calls.add(reply)
+
+    def _write_letter(self, channel: Channel, link: ILink, letter: Letter) -> None:
         session = letter.session
         if isinstance(session, Reply):
-            if session.called:
+            if session.over:
                 self._node.ledger.expired += 1
                 return
-            session.expiry = CallTimeout
+            self._written(session, channel)
             number = session.session
         else:
             number = session
@@ -315,24 +369,22 @@ class Border:
         )
         self._node.ledger.handled += 1
 
-    def _drain(self, harbor: int, link: ILink) -> bool:
+    def _drain(self, channel: Channel, link: ILink) -> bool:
         """Write what waits for a link; False when the link is full before the end."""
-        box = self._to_harbor.get(harbor)
+        box = channel.outbox
         size = 0
-        self._draining = harbor
+        channel.draining = True
         while box:
             letter = box.take()
-            self._write_letter(link, letter)
+            self._write_letter(channel, link, letter)
             size += len(letter.payload) + 16
             if size > FLUSH_SIZE or not box:
                 size = 0
                 link.flush()
-                if self._draining != harbor:
+                if not channel.draining:
                     return False
-        self._to_harbor.pop(harbor, None)
+        channel.draining = False
         return True
-
-    _draining = 0
 
     def name_resolved(self, name: str, handle: int) -> None:
         """Send on what waited for the owner of a name, in order."""
@@ -374,24 +426,24 @@ class Border:
         """Send a message which waited for a name to its owner in another harbor."""
         session = letter.session
         harbor = letter.destination >> 24
-        link = self._links.get(harbor)
-        if link is not None:
-            self._write_letter(link, letter)
-            self._dirty[link] = None
-            return
         if harbor == self._node.harbor:
             raise NoSuchActor(f"no actor lives at {Handle(letter.destination)}")
-        if harbor in self._gone:
-            raise PeerDown(f"harbor {harbor} is gone: {self._gone.get(harbor)}")
+        channel = self._channel(harbor)
+        link = channel.link
+        if link is not None:
+            self._write_letter(channel, link, letter)
+            self._dirty[link] = None
+            return
+        if channel.gone is not None:
+            raise PeerDown(f"harbor {harbor} is gone: {channel.gone}")
         if isinstance(session, Reply):
             session.expiry = PeerDown if self._past_peers else NotReady
-        self._outbox(harbor).put(letter)
+        channel.outbox.put(letter)
 
     def _refuse_letter(self, letter: Letter, error: SkynetError, reason: str) -> None:
         ledger = self._node.ledger
         if isinstance(letter.session, Reply):
             ledger.refused += 1
-            self._node.calls.forget(letter.session)
             letter.session.fail(error)
         else:
             ledger.refuse(reason, letter.source, letter.destination, letter.ptype)
@@ -404,15 +456,14 @@ class Border:
     def _expire(self) -> None:
         """Take out what waited too long, and calls that nobody waits for any more."""
         self._sweep = None
-        for harbor, box in list(self._to_harbor.items()):
+        boxes = self._boxes()
+        for box in boxes:
             self._expire_in(box, "")
-            if not box:
-                del self._to_harbor[harbor]
         for name, box in list(self._to_name.items()):
             self._expire_in(box, name)
             if not box:
                 del self._to_name[name]
-        if self._to_harbor or self._to_name:
+        if self._to_name or any(boxes):
             self._sweep_later()
 
     def _expire_in(self, box: Outbox, name: str) -> None:
@@ -426,18 +477,6 @@ class Border:
                 to = letter.destination or name
                 ledger.expire(reason, letter.source, to, letter.ptype)
 
-    def caller_gone(self, context: Context) -> list[Reply]:
-        """Tell those whom an actor that ended has called, and return its calls."""
-        replies = [reply for reply in self._node.calls if reply.caller is context]
-        written = [r.target for r in replies if r.expiry is CallTimeout]
-        for target in dict.fromkeys(written):
-            callee = self._node.routes.get(target)
-            if callee is not None:
-                callee.drop_work_for(context.handle)
-            elif target >> 24 != self._node.harbor:
-                self.send_error(target, context.handle, 0)
-        return replies
-
     def stop(self) -> None:
         """Let nothing wait any more."""
         if self._sweep is not None:
@@ -446,14 +485,18 @@ class Border:
         self.settle()
         self.flush()
         self._stopped = True
-        self._links.clear()
-        boxes = [*self._to_name.values(), *self._to_harbor.values()]
+        boxes = [*self._to_name.values(), *self._boxes()]
         self._to_name.clear()
-        self._to_harbor.clear()
+        for channel in self._channels.values():
+            channel.link = None
         for box in boxes:
-            for letter in box:
+            while box:
                 error = NotReady("the node stops")
-                self._refuse_letter(letter, error, "the node stops")
+                self._refuse_letter(box.take(), error, "the node stops")
+        for channel in self._channels.values():
+            for reply in channel.calls:
+                reply.abandon()
+            channel.calls.stop()
 
     # Incoming messages
 
@@ -462,7 +505,6 @@ class Border:
         node = self._node
         routes = node.routes
         prefix = node.harbor << 24
-        limit = self._limits.messages
         schedule = node.scheduler.schedule
         running = node.scheduler.running
         node.scheduler.running = True  # schedule() need not wake anybody
@@ -475,7 +517,7 @@ class Border:
                     and not context.gated
                     and session <= MAX_SESSION
                     and self._past_peers
-                    and len(context.mailbox) < limit
+                    and len(context.mailbox) < context.room
                 ):
                     # The way of nearly all messages.
                     context.mailbox.append(
@@ -491,10 +533,7 @@ class Border:
             node.scheduler.running = running
             node.ledger.queued += taken
             self._backlog += taken
-        if self._backlog > self._limits.backlog and self._reading:
-            self._reading = False
-            assert self._remote is not None
-            self._remote.pause_reading()
+        self.check_reading()
         node.scheduler.run()
 
     def _take_slowly(
@@ -514,11 +553,12 @@ class Border:
             self._refuse(source, index, ptype, session, "a peer sent a bad session")
             return
         if ptype in (_RESPONSE, _ERROR) and context is not None:
-            if not context.gated:
-                self._backlog += 1
             context.put_answer((ptype, source, session, payload))
             return
         ledger.queued += 1
+        if context is not None and not context.alive:
+            self._refuse(source, index, ptype, session, "no such actor")
+            return
         if index and (not self._past_peers or (context is None and not self._settled)):
             message: Message = (ptype, source, session, payload)
             size = self._early_size + len(payload)
@@ -537,6 +577,11 @@ class Border:
         else:
             context.held_size += len(payload)
             context.mailbox.append((ptype, source, session, payload))
+            if (
+                len(context.mailbox) > self._limits.messages // 2
+                or context.held_size > self._limits.size // 2
+            ):
+                self._crowded[context] = None
 
     def _refuse(
         self, source: int, index: int, ptype: int, session: int, reason: str
@@ -546,50 +591,47 @@ class Border:
         handle = Handle(node.harbor << 24 | index)
         node.ledger.refuse(reason, source, handle, ptype)
         if ptype != _ERROR and (reason == "no such actor" or session):
-            self.send_error(source, handle, session)
+            why = f"{reason}: {handle}"
+            self.respond_error(source, handle, session, why)
 
-    def take_answer(
-        self, context: Context, ptype: int, source: int, session: int, payload: bytes
-    ) -> None:
-        """Resume the call that an answer from another node belongs to."""
-        calls = self._node.calls
-        reply = calls.get(session)
-        if reply is None or reply.caller is not context:
-            if ptype == _ERROR and session == 0:
-                # The source is dead (harbor-modern, section 6).
-                context.drop_work_for(source)
-                for other in calls:
-                    if other.target == source and other.caller is context:
-                        calls.fail(other, RemoteError(f"{other.callee} is gone"))
-            else:
-                self._node.late += 1
-            return
-        calls.pop(session)
-        if ptype == _ERROR:
-            reply.fail(RemoteError(f"{reply.callee} answered with an error"))
-        elif reply.raw:
-            reply.succeed(payload)
-        else:
-            try:
-                values = self._node.unpack(payload)
-            except UnpackError as error:
-                reply.fail(error)
-            else:
-                reply.succeed(
-                    values[0] if len(values) == 1 else values if values else None
-                )
+    def take_in(self, count: int) -> None:
+        """Count messages from other nodes that wait for the processor."""
+        self._backlog += count
 
     def handled(self, count: int) -> None:
-        """Know that so many incoming messages were handled."""
+        """Count such messages that were handled."""
         self._backlog -= count
-        if not self._reading and self._backlog < self._limits.backlog // 2:
-            self._reading = True
-            assert self._remote is not None
-            self._remote.resume_reading()
+        if not self._reading:
+            self.check_reading()
 
-    def released(self, mailbox: deque[Message]) -> None:
+    def released(self, context: Context) -> None:
         """Count what waited at an actor's gate as work for the processor."""
-        self._backlog += sum(1 for message in mailbox if type(message[3]) is bytes)
+        self._backlog += sum(type(message[3]) is bytes for message in context.mailbox)
+        self._crowded.pop(context, None)
+        self.check_reading()
+
+    def check_reading(self) -> None:
+        """Read the links, or leave what others send with them.
+
+        An actor that starts and has called another node needs its answer, which may be
+        behind what it does not need yet: then the links are read on.
+        """
+        limits = self._limits
+        limit = limits.backlog if self._reading else limits.backlog // 2
+        reading = self._backlog <= limit
+        if (
+            self._crowded
+            or self._early_count > limits.messages // 2
+            or (self._early_size > limits.size // 2)
+        ):
+            starting = [c for c in self._node.actors() if c.gated]
+            reading = reading and any(c.calls for c in starting)
+        if reading != self._reading and self._remote is not None:
+            self._reading = reading
+            if reading:
+                self._remote.resume_reading()
+            else:
+                self._remote.pause_reading()
 
     def adopt(self, context: Context) -> None:
         """Give a new actor what came in for it before it was there."""
@@ -620,6 +662,7 @@ class Border:
             context = self._node.routes.get(self._node.harbor << 24 | index)
             if context is not None:
                 self.adopt(context)
+        self.check_reading()
 
     def settle(self) -> None:
         """All actors of the boot are there: refuse what came in for others."""
@@ -630,48 +673,47 @@ class Border:
             for ptype, source, session, _payload in messages:
                 assert type(session) is int
                 self._refuse(source, index, ptype, session, "no such actor")
+        self.check_reading()
 
     # Links and harbors
 
     def link_ready(self, harbor: int, link: ILink) -> None:
         """Send what waits, then straight on."""
-        self._gone.pop(harbor, None)
-        if self._drain(harbor, link):
-            self._links[harbor] = link
+        channel = self._channel(harbor)
+        channel.gone = None
+        if self._drain(channel, link):
+            channel.link = link
 
     def link_busy(self, harbor: int) -> None:
         """Let messages wait from now on."""
-        self._links.pop(harbor, None)
-        if self._draining == harbor:
-            self._draining = 0
+        channel = self._channel(harbor)
+        channel.link = None
+        channel.draining = False
 
     def link_lost(self, harbor: int, reason: str) -> None:
         """Fail the calls that were written to the link; those in waiting stay."""
-        link = self._links.pop(harbor, None)
-        if link is not None:
-            self._dirty.pop(link, None)
-        if self._draining == harbor:
-            self._draining = 0
-        calls = self._node.calls
-        for reply in calls:
-            if reply.target >> 24 == harbor and reply.expiry is CallTimeout:
-                error = LinkLost(f"the link to {reply.callee} broke: {reason}")
-                calls.fail(reply, error)
+        channel = self._channel(harbor)
+        if channel.link is not None:
+            self._dirty.pop(channel.link, None)
+        channel.link = None
+        channel.draining = False
+        for reply in channel.calls:
+            reply.fail(LinkLost(f"the link to {reply.callee} broke: {reason}"))
         self._node.scheduler.run()
 
     def harbor_expected(self, harbor: int) -> None:
         """Let messages wait for a harbor which is on its way."""
-        self._gone.pop(harbor, None)
+        self._channel(harbor).gone = None
 
     def harbor_gone(self, harbor: int, reason: str) -> None:
         """Refuse what waits for a harbor, and what is sent to it from now on."""
-        self._gone[harbor] = reason
-        box = self._to_harbor.pop(harbor, None)
-        for letter in box or ():
+        channel = self._channel(harbor)
+        channel.gone = reason
+        while channel.outbox:
             error = PeerDown(f"harbor {harbor} is gone: {reason}")
-            self._refuse_letter(letter, error, "harbor gone")
+            self._refuse_letter(channel.outbox.take(), error, "harbor gone")
         for context in self._node.actors():
-            context.linked = [one for one in context.linked if one[0] >> 24 != harbor]
+            context.forget_callers(lambda caller: caller >> 24 == harbor)
         self._node.scheduler.run()
 
     def name_known(self, name: str, handle: int) -> None:

@@ -1,115 +1,129 @@
 # -*- test-case-name: tests.node.test_calls -*-
-"""The one table that owns the calls in flight.
+"""Calls in flight, by what they wait for, and their time limits.
 
-Answers to calls within the node carry the `Reply` itself.  Only calls that leave the
-node, and calls with a time limit, stand in the table.
+Each actor has the sessions of its own calls, and each harbor has the calls that were
+written to its link, so that an actor or a link that ends costs its own calls and no
+others.  Answers to calls within the node carry the `Reply` itself: such a call stands
+here only when it has a time limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from ..errors import SkynetError
-from ..message import MAX_SESSION
 from .reply import Reply
 
-#: Time limits are checked at most this often, in seconds.
-SWEEP_INTERVAL = 0.01
-
-
-def _no_answer(reply: Reply) -> str:
-    return "no answer"
+#: Seconds between two looks at the time limits, and the width of a slot.
+INTERVAL = 0.01
 
 
 class Calls:
-    """The table session -> reply of one node, and its time limits.
+    """Calls that wait for one thing, found by their time limits.
 
-    :param clock: gives the time and one delayed call for all limits.
+    They lie in slots of time.  To enter and to leave costs the same however many there
+    are, and a look at the limits costs what it finds.
+
+    :param clock: gives the time, and one delayed call for all limits.
+    :param expired: told of the calls whose time is over, which then are not here.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(
+        self, clock: IReactorTime, expired: Callable[[list[Reply]], None]
+    ) -> None:
         self._clock = clock
-        self._waiting: dict[int, Reply] = {}
-        self._last_session = 0
+        self._expired = expired
+        self._without_limit: dict[Reply, None] = {}
+        self._slots: dict[int, dict[Reply, None]] = {}
+        #: The numbers of the slots, as a heap.
+        self._order: list[int] = []
+        #: How many slots there may be until the empty ones are taken out.
+        self._room = 64
+        #: The slot that was used last, which is often used next.
+        self._number = -1
+        self._slot = self._without_limit
         self._sweep: IDelayedCall | None = None
         self._sweep_at = 0.0
-        self._stopped = False
-        #: Turned into the time limit's error text: what a queued call waits for.
-        self.explain: Callable[[Reply], str] = _no_answer
+        #: How many calls the looks at time limits have looked at so far.
+        self.looked_at = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._without_limit) + sum(map(len, self._slots.values()))
 
     def __iter__(self) -> Iterator[Reply]:
-        return iter(list(self._waiting.values()))
+        slots = [self._without_limit, *self._slots.values()]
+        return iter([reply for slot in slots for reply in slot])
 
-    def add(self, reply: Reply, timeout: float | None) -> int:
-        """Enter a call and return its session, 1..0x7fffffff, unique in this node.
-
-        :param timeout: seconds from now, None for no limit.
-        """
-        waiting = self._waiting
-        session = self._last_session + 1
-        while session in waiting or session > MAX_SESSION:
-            session = 1 if session > MAX_SESSION else session + 1
-        self._last_session = session
-        waiting[session] = reply
-        reply.session = session
-        if timeout is not None:
-            reply.deadline = deadline = self._clock.seconds() + timeout
+    def add(self, reply: Reply) -> None:
+        """Enter a call; `Reply.leave` takes it out."""
+        deadline = reply.deadline
+        if deadline is None:
+            slot = self._without_limit
+        else:
+            number = int(deadline / INTERVAL)
+            if number != self._number:
+                self._find(number)
+            slot = self._slot
             if self._sweep is None or deadline < self._sweep_at:
                 self._schedule(deadline)
-        return session
-
-    def get(self, session: int) -> Reply | None:
-        """The call that waits for this session."""
-        return self._waiting.get(session)
-
-    def pop(self, session: int) -> Reply | None:
-        """Take the call that waits for this session out of the table."""
-        return self._waiting.pop(session, None)
-
-    def forget(self, reply: Reply) -> None:
-        """Take a call out of the table; its answer, if one comes, is late."""
-        if reply.session:
-            self._waiting.pop(reply.session, None)
-
-    def fail(self, reply: Reply, error: SkynetError) -> None:
-        """Take a call out of the table, and raise *error* where it is awaited."""
-        self.forget(reply)
-        reply.fail(error)
+        slot[reply] = None
+        reply.slot = slot
 
     def stop(self) -> None:
-        """Cancel the sweep; calls that still wait are cancelled."""
+        """Look at the time limits no more."""
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        self._stopped = True
-        for reply in self:
-            reply.abandon()
 
-    def _schedule(self, deadline: float) -> None:
-        if self._stopped:
-            return
+    def _find(self, number: int) -> None:
+        """Have the slot of this number ready."""
+        slot = self._slots.get(number)
+        if slot is None:
+            if len(self._slots) >= self._room:
+                # Calls left these before their time; seldom enough to cost nothing.
+                self._slots = {n: kept for n, kept in self._slots.items() if kept}
+                self._order = list(self._slots)
+                heapify(self._order)
+                self._room = 2 * len(self._slots) + 64
+            slot = self._slots[number] = {}
+            heappush(self._order, number)
+        self._number = number
+        self._slot = slot
+
+    def _schedule(self, at: float) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
-        delay = max(deadline - self._clock.seconds(), 0.0)
-        self._sweep_at = deadline
-        self._sweep = self._clock.callLater(delay, self._expire)
+        delay = max(at - self._clock.seconds(), 0.0)
+        self._sweep_at = at
+        self._sweep = self._clock.callLater(delay, self._look)
 
-    def _expire(self) -> None:
-        """Fail the calls whose time is over; one look at the table serves them all."""
+    def _look(self) -> None:
+        """Tell of the calls whose time is over, and arrange the next look."""
         self._sweep = None
         now = self._clock.seconds()
-        deadlines = [r.deadline for r in self if r.deadline is not None]
-        later = [deadline for deadline in deadlines if deadline > now]
-        if later:
-            # Calls made one after the other do not cost a look at the table each.
-            self._schedule(max(min(later), now + SWEEP_INTERVAL))
-        if len(later) < len(deadlines):
-            for reply in self:
-                if reply.deadline is not None and reply.deadline <= now:
-                    what = f"{self.explain(reply)} within the time limit"
-                    self.fail(reply, reply.expiry(what))
+        over: list[Reply] = []
+        next_at: float | None = None
+        while self._order and next_at is None:
+            number = self._order[0]
+            for reply in self._slots[number]:
+                self.looked_at += 1
+                deadline = reply.deadline
+                assert deadline is not None
+                if deadline <= now:
+                    over.append(reply)
+                elif next_at is None or deadline < next_at:
+                    next_at = deadline
+            if next_at is None:
+                heappop(self._order)
+                del self._slots[number]
+                if number == self._number:
+                    self._number = -1
+        for reply in over:
+            reply.leave()
+        if next_at is not None:
+            # Calls made one after the other do not cost a look each.
+            self._schedule(max(next_at, now + INTERVAL))
+        if over:
+            self._expired(over)

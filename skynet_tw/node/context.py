@@ -1,24 +1,30 @@
 # -*- test-case-name: tests.node.test_context -*-
-"""The node's side of an actor: its mailbox, its work under way, its end.
+"""The node's side of an actor: its mailbox, its work under way, its answers.
 
 A message in a mailbox is ``(ptype, source, session, body)``.  From an actor of the
 same node the body is the tuple of values and the session is the caller's `Reply` or
 0; from another node the body is bytes, still packed, and the session a number.
+
+An actor's code is a stranger here.  Whatever it raises, returns or shows is met by one
+of the guards below: ``except BaseException`` around each call of it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context as Variables
+from contextvars import copy_context
+from inspect import isawaitable
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
 from ..errors import (
-    PackError,
+    CallTimeout,
+    NoSuchActor,
     QueueFull,
     RemoteError,
     SkynetError,
@@ -26,10 +32,16 @@ from ..errors import (
     UnpackError,
 )
 from ..handle import Handle
-from ..message import LOCAL_TYPES, PACKED_TYPES, PType
-from . import debug
+from ..message import LOCAL_TYPES, MAX_SESSION, PACKED_TYPES, PType
+from ..text import error_text, shown, type_name
+from . import coroutines, debug
+from .deferred import NodeDeferred
+from .ending import Ending
+from .failures import log_failure, log_misuse, logger_of
 from .reply import Reply
+from .scheduler import Runnable
 from .task import Task
+from .work import AT_WORK, Work
 
 if TYPE_CHECKING:
     from .actor import Actor
@@ -42,10 +54,19 @@ Message = tuple[int, int, int | Reply, Any]
 _LUA = int(PType.LUA)
 _RESPONSE = int(PType.RESPONSE)
 _ERROR = int(PType.ERROR)
-
+_DEBUG = int(PType.DEBUG)
+_TRACE = int(PType.TRACE)
 
 #: Results of which a handler's caller need not ask what they are.
 _PLAIN = frozenset({tuple, int, str, list, dict, bool, float, bytes})
+
+#: Characters of an error's text that its caller is told.
+_TOLD = 1000
+
+#: How the name of this file ends, compiled or not.
+_OWN_FILE = "node/context.py"
+
+_set_work = AT_WORK.set
 
 
 class Redirected:
@@ -55,26 +76,31 @@ class Redirected:
 REDIRECTED = Redirected()
 
 
-class Context:
+class Context(Runnable):
     """What the node keeps for one actor."""
 
-    _log: ClassVar[Logger] = Logger(namespace="skynet_tw.actor")
-
     __slots__ = (
+        "_called",
+        "_last_session",
         "actor",
         "alive",
+        "calls",
         "commands",
+        "ending",
         "gated",
+        "gone",
         "handle",
         "held_size",
+        "kind",
         "linked",
         "mailbox",
+        "name",
         "names",
         "node",
+        "room",
         "scheduled",
-        "session",
-        "source",
         "tasks",
+        "unhandled",
         "watchers",
     )
 
@@ -82,27 +108,42 @@ class Context:
         self.node = node
         self.handle = handle
         self.actor = actor
-        self.commands = type(actor)._commands
+        #: The actor's class.
+        self.kind: type[Actor] = type(actor)
+        self.name = f"{type_name(actor)}({handle})"
+        #: The commands, by the attribute that handles each.
+        self.commands: dict[object, str] = self.kind._commands
         self.mailbox: deque[Message] = deque()
+        #: What it will not handle any more, until that is refused.
+        self.unhandled: list[Message] = []
+        #: How many messages the mailbox takes; none when the actor ends.
+        self.room = node.limits.messages
         #: Before ``started`` is done: messages wait, answers to own calls do not.
         self.gated = True
         #: In the scheduler's queue, or not to be put there.
         self.scheduled = True
+        #: Whether it takes messages; after `exit` only answers to its own calls.
         self.alive = True
+        #: Whether it is over: nothing of it runs any more.
+        self.gone = False
+        self.ending: Ending | None = None
         #: Bytes that other nodes' messages hold while the gate is shut.
         self.held_size = 0
-        #: Sender and session of the message at work.
-        self.source = 0
-        self.session: int | Reply = 0
-        self.tasks: set[Task] = set()
+        #: Its calls that wait for an answer with a session.
+        self.calls: dict[int, Reply] = {}
+        self._last_session = 0
+        #: The callees of the calls that were under way when it began to end.
+        self._called: list[int] = []
+        #: Its coroutines that wait.
+        self.tasks: dict[Task, None] = {}
         self.names: list[str] = []
         #: Deferreds of local actors that watch this one.
-        self.watchers: list[Deferred[str]] = []
+        self.watchers: dict[NodeDeferred[str], None] = {}
         #: ``(address, session)`` of others that want an error when this actor is gone.
-        self.linked: list[tuple[int, int | Reply]] = []
+        self.linked: dict[tuple[int, int | Reply], None] = {}
 
     def __repr__(self) -> str:
-        return f"{type(self.actor).__name__}({self.handle})"
+        return self.name
 
     # Taking messages
 
@@ -110,10 +151,13 @@ class Context:
         """Take a message into the mailbox.
 
         :raises QueueFull: the mailbox is at its limit; the message was not taken.
+        :raises NoSuchActor: the actor has ended.
         """
         mailbox = self.mailbox
-        if len(mailbox) >= self.node.limits.messages:
-            raise QueueFull(f"{len(mailbox)} messages wait for {self!r} already")
+        if len(mailbox) >= self.room:
+            if not self.alive:
+                raise NoSuchActor(f"{self.name} is gone")
+            raise QueueFull(f"{len(mailbox)} messages wait for {self.name} already")
         mailbox.append(message)
         self.node.ledger.queued += 1
         if not self.scheduled:
@@ -123,29 +167,42 @@ class Context:
     def put_answer(self, message: Message) -> None:
         """Take an answer to a call of this actor; a shut gate lets it through."""
         if self.gated:
-            self.node.ledger.queued += 1
             self.node.scheduler.enter(self._answered_early, message)
-        elif self.alive:
+        elif not self.gone:
             self.mailbox.append(message)
             self.node.ledger.queued += 1
+            if type(message[3]) is bytes:
+                self.node.border.take_in(1)
             if not self.scheduled:
                 self.scheduled = True
                 self.node.scheduler.schedule(self)
         elif isinstance(message[2], Reply):
             message[2].abandon()
+        else:
+            self.node.late += 1
 
     def _answered_early(self, message: Message) -> None:
-        self.node.ledger.handled += 1
-        self._take_answer(*message)
+        ledger = self.node.ledger
+        ledger.queued += 1
+        ledger.handled += 1
+        ptype, source, session, body = message
+        self._take_answer(ptype, source, session, body)
 
     def open(self) -> None:
         """Deliver from now on; what waited goes first, in order."""
         self.gated = False
         self.held_size = 0
         self.scheduled = bool(self.mailbox)
+        self.node.border.released(self)
         if self.scheduled:
-            self.node.border.released(self.mailbox)
             self.node.scheduler.schedule(self)
+
+    def pending(self) -> bool:
+        """Whether there is something to handle."""
+        if self.mailbox and not self.gated:
+            return True
+        self.scheduled = self.gated
+        return False
 
     # Handling messages
 
@@ -169,30 +226,31 @@ class Context:
                     except UnpackError as error:
                         self._unreadable(ptype, source, session, error)
                         continue
-                self.source = source
-                self.session = session
                 try:
-                    handler = commands[body[0]]
-                except (KeyError, IndexError, TypeError):
+                    name = commands[body[0]]
+                except BaseException:  # It may be any object, from a local caller.
                     self._dispatch(ptype, source, session, body)
                     continue
+                work = Work(self, source, session)
+                _set_work(work)
+                variables = copy_context()
                 try:
-                    result = handler(actor, *body[1:])
-                except Exception as error:
-                    self._failed(ptype, source, session, body, error)
-                    continue
-                if result is None:
-                    # Most one-way messages end here.
-                    if session:
-                        self.answer(source, session, None)
-                elif type(result) is CoroutineType:
-                    self._start(result, ptype, source, session, body)
-                elif type(result) in _PLAIN:
-                    # Asking whether it is a Deferred would cost 0.2 us.
-                    if session:
-                        self.answer(source, session, result)
-                else:
-                    self._settle(result, ptype, source, session, body)
+                    # Looked up each time: a handler may be replaced while it runs.
+                    result = variables.run(getattr(actor, name), *body[1:])
+                    if result is None:
+                        # Most one-way messages end here.
+                        if session:
+                            self._answer(work, None)
+                    elif type(result) is CoroutineType:
+                        self._start(result, variables, work, ptype, body)
+                    elif type(result) in _PLAIN:
+                        # Asking whether it is awaitable would cost 0.2 us.
+                        if session:
+                            self._answer(work, result)
+                    else:
+                        self._settle(result, variables, work, ptype, body)
+                except BaseException as error:
+                    self._failed(work, body, error)
             elif ptype == _RESPONSE or ptype == _ERROR:  # noqa: SIM109, it is faster
                 if type(body) is bytes:
                     packed += 1
@@ -212,6 +270,8 @@ class Context:
                     else:
                         body = (body,)
                 self._dispatch(ptype, source, session, body)
+        # Nobody works on the last message any more.
+        _set_work(None)
         if packed:
             node.border.handled(packed)
 
@@ -219,78 +279,104 @@ class Context:
         self, ptype: int, source: int, session: int | Reply, body: tuple[Any, ...]
     ) -> None:
         """Handle a message that is no command: another type, or an unknown one."""
-        self.source = source
-        self.session = session
-        handler: Callable[..., Any] | None = type(self.actor)._dispatchers.get(ptype)
-        if handler is None and ptype == PType.DEBUG:
-            debug.answer(self, source, session, body)
+        name = self.kind._dispatchers.get(ptype)
+        if name is None:
+            if ptype == _DEBUG:
+                debug.answer(self, source, session, body)
+            elif ptype != _TRACE:
+                self._unknown(ptype, source, session, body)
             return
-        if handler is None and ptype == PType.TRACE:
-            return
-        if handler is None:
-            kind = f"type {ptype}"
-            if ptype == _LUA and body:
-                kind = f"command {repr(body[0])[:80]}"
-            self._log.warn(
-                "{actor} does not know {kind} from {source}",
-                actor=self,
-                kind=kind,
-                source=Handle(source),
-            )
-            self.refuse(source, session, f"{self!r} does not know {kind}")
-            return
+        work = Work(self, source, session)
+        _set_work(work)
+        variables = copy_context()
         try:
-            result = handler(self.actor, *body)
-        except Exception as error:
-            self._failed(ptype, source, session, body, error)
-        else:
-            if type(result) is CoroutineType:
-                self._start(result, ptype, source, session, body)
-            else:
-                self._settle(result, ptype, source, session, body)
+            result = variables.run(getattr(self.actor, name), *body)
+            self._settle(result, variables, work, ptype, body)
+        except BaseException as error:
+            self._failed(work, body, error)
+
+    def _unknown(
+        self, ptype: int, source: int, session: int | Reply, body: tuple[Any, ...]
+    ) -> None:
+        what = f"type {ptype}"
+        if ptype == _LUA and body:
+            what = f"command {shown(body[0], 80)}"
+        logger_of(self.kind).warn(
+            "{actor} does not know {what} from {source}",
+            actor=self.name,
+            what=what,
+            source=Handle(source),
+        )
+        self.refuse(source, session, f"{self.name} does not know {what}")
 
     def _settle(
-        self, result: Any, ptype: int, source: int, session: int | Reply, body: object
+        self, result: Any, variables: Variables, work: Work, ptype: int, body: object
     ) -> None:
-        """Answer with a plain function's result, which may be a Deferred."""
-        if isinstance(result, Deferred):
-            self._start(_wait(result), ptype, source, session, body)
-        elif session:
-            self._answer_as(ptype, source, session, result)
+        """Answer with what a handler returned, once it is there."""
+        if type(result) is CoroutineType:
+            self._start(result, variables, work, ptype, body)
+        elif result is REDIRECTED:
+            return
+        elif isinstance(result, Failure):
+            assert result.value is not None
+            self._failed(work, body, result.value)
+        elif isawaitable(result):
+            self._start(coroutines.wait(result), variables, work, ptype, body)
+        elif work.session:
+            self._answer_as(ptype, work, result)
 
     def _start(
         self,
         coroutine: Coroutine[Any, Any, Any],
+        variables: Variables,
+        work: Work,
         ptype: int,
-        source: int,
-        session: int | Reply,
         body: object,
+    ) -> None:
+        if len(self.tasks) >= self.node.limits.handlers:
+            coroutine.close()
+            raise QueueFull(f"{len(self.tasks)} handlers of {self.name} wait already")
+        task = Task(self, coroutine, variables, work, ptype, body)
+        task.advance(coroutine.send, None)
+
+    def fork(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        request: str,
+        finished: Callable[[Any, BaseException | None], None],
+        variables: Variables,
     ) -> Task:
-        task = Task(self, coroutine, ptype, source, session, body)
-        self.tasks.add(task)
-        task.step()
+        """Run a coroutine beside the handlers, from the scheduler's queue.
+
+        :param finished: called with its result, or with what it raised.
+        """
+        task = Task(self, coroutine, variables, None, _LUA, request)
+        task.finished = finished
+        task.kept = True
+        self.tasks[task] = None
+        self.node.scheduler.schedule(task)
         return task
 
-    def fork(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine beside the handlers; its errors are logged."""
+    def keep(self, task: Task) -> None:
+        """A coroutine waits, and is to be ended with the actor."""
+        self.tasks[task] = None
         if not self.alive:
-            coroutine.close()
-            return
-        task = Task(self, coroutine, _LUA, int(self.handle), 0, "fork")
-        self.tasks.add(task)
-        source, session = self.source, self.session
-        self.node.scheduler.enter(task.step)
-        self.source, self.session = source, session
+            task.cancel()
 
     # Answers
 
-    def answer(self, source: int, session: int | Reply, result: Any) -> None:
+    def _answer(self, work: Work, result: Any) -> None:
         """Send a handler's result to who called."""
+        if work.over or result is REDIRECTED:
+            return
+        work.over = True
+        self.answer(work.source, work.session, result)
+
+    def answer(self, source: int, session: int | Reply, result: Any) -> None:
+        """Send a result to who called."""
         # The type of an int is asked, as to learn that it is no Reply costs 0.5 us: a
         # Deferred's class is abstract.
         if type(session) is int:
-            if result is REDIRECTED:
-                return
             values = (
                 result
                 if type(result) is tuple
@@ -298,41 +384,40 @@ class Context:
             )
             border = self.node.border
             try:
-                border.send(
-                    source, self.handle, _RESPONSE, session, border.pack(values)
-                )
-            except SkynetError as error:
+                payload = border.pack(values)
+            except BaseException as error:  # Values may be of anybody's classes.
                 self._unanswered(source, session, result, error)
-        elif result is not REDIRECTED:
+            else:
+                self._respond(source, session, payload)
+        else:
             assert isinstance(session, Reply)
             if type(result) is tuple and len(result) < 2:
                 result = result[0] if result else None
             session.caller.put_answer((_RESPONSE, self.handle, session, result))
 
-    def _answer_as(
-        self, ptype: int, source: int, session: int | Reply, result: Any
-    ) -> None:
+    def _answer_as(self, ptype: int, work: Work, result: Any) -> None:
         """Answer a message of this type: to a raw one, bytes are the whole answer."""
         raw = type(result) is bytes and ptype not in PACKED_TYPES
+        session = work.session
         if not raw or isinstance(session, Reply):
-            self.answer(source, session, result)
-            return
+            self._answer(work, result)
+        elif not work.over:
+            work.over = True
+            self._respond(work.source, session, result)
+
+    def _respond(self, source: int, session: int, payload: bytes) -> None:
         try:
-            self.node.border.send(source, self.handle, _RESPONSE, session, result)
-        except SkynetError as error:
-            self._unanswered(source, session, result, error)
+            self.node.border.respond(source, self.handle, _RESPONSE, session, payload)
+        except TooLarge as error:
+            self._unanswered(source, session, f"{len(payload)} bytes", error)
 
     def _unanswered(
-        self, source: int, session: int, result: Any, error: SkynetError
+        self, source: int, session: int, result: Any, error: BaseException
     ) -> None:
-        """An answer cannot leave: say so to the caller, where that can be reached."""
-        if isinstance(error, (PackError, TooLarge)):
-            self.log_failure(error, None, source, result)
-            self.node.border.send_error(source, self.handle, session)
-        else:
-            ledger = self.node.ledger
-            ledger.queued += 1
-            ledger.drop("an answer cannot leave", self.handle, source, _RESPONSE)
+        """An answer cannot leave: say so to the caller."""
+        self.log_failure(error, source, result)
+        why = f"the answer of {self.name} cannot leave: {error_text(error, _TOLD)}"
+        self.node.border.respond_error(source, self.handle, session, why)
 
     def refuse(self, source: int, session: int | Reply, reason: str) -> None:
         """Answer a call with an error; a one-way message gets no answer."""
@@ -340,149 +425,261 @@ class Context:
             error = RemoteError(reason)
             session.caller.put_answer((_ERROR, self.handle, session, error))
         elif session:
-            self.node.border.send_error(source, self.handle, session)
+            self.node.border.respond_error(source, self.handle, session, reason)
 
     def finished(self, task: Task, result: Any) -> None:
         """A coroutine returned."""
-        self.tasks.discard(task)
-        if task.session:
-            if type(result) is bytes:
-                self._answer_as(task.ptype, task.source, task.session, result)
-            else:
-                self.answer(task.source, task.session, result)
+        self._leave(task)
+        work = task.work
+        if work is None:
+            assert task.finished is not None
+            task.finished(result, None)
+        elif work.session:
+            try:
+                if isinstance(result, Failure):
+                    assert result.value is not None
+                    raise result.value
+                self._answer_as(task.ptype, work, result)
+            except BaseException as error:  # A result may be anybody's object.
+                self._failed(work, task.request, error)
+        self._check_idle()
 
     def broken(self, task: Task, error: BaseException) -> None:
         """A coroutine raised."""
-        self.tasks.discard(task)
-        self._failed(task.ptype, task.source, task.session, task.request, error)
-        if not isinstance(error, Exception):
-            raise error
+        self._leave(task)
+        work = task.work
+        if work is None:
+            assert task.finished is not None
+            task.finished(None, error)
+        elif self.alive or not isinstance(error, CancelledError):
+            self._failed(work, task.request, error)
+        else:
+            self._refuse_work(work, f"{self.name} is gone: {self._why}")
+        self._check_idle()
+
+    def _leave(self, task: Task) -> None:
+        if task.kept:
+            self.tasks.pop(task, None)
+
+    def _check_idle(self) -> None:
+        if self.ending is not None and not self.tasks:
+            self.ending.idle()
+
+    # Calls of its own
+
+    def add_call(self, reply: Reply) -> int:
+        """Enter a call; its session, 1..0x7fffffff, is unique in this actor."""
+        calls = self.calls
+        session = self._last_session + 1
+        while session in calls or session > MAX_SESSION:
+            session = 1 if session > MAX_SESSION else session + 1
+        self._last_session = session
+        calls[session] = reply
+        reply.session = session
+        if self.gated:
+            # Its start waits for what comes in over the links.
+            self.node.border.check_reading()
+        return session
 
     def _take_answer(
         self, ptype: int, source: int, session: int | Reply, body: Any
     ) -> None:
         """Resume who waits for this answer."""
         if type(session) is int:
-            self.node.border.take_answer(self, ptype, source, session, body)
+            reply = self.calls.get(session)
+            if reply is None or reply.over:
+                if ptype == _ERROR and session == 0:
+                    self._caller_died(source)
+                else:
+                    self.node.late += 1
+                return
+            reply.leave()
+            try:
+                if ptype == _ERROR:
+                    raise _remote_error(reply, body)
+                result = body if reply.raw else _values(self.node.unpack(body))
+            except SkynetError as error:
+                reply.fail(error)
+            else:
+                reply.succeed(result)
             return
         assert isinstance(session, Reply)
-        if session.called:
+        if session.over:
             self.node.late += 1
             return
-        self.node.calls.forget(session)
+        session.leave()
         if ptype == _RESPONSE:
             session.succeed(body)
         else:
             session.fail(body)
 
+    def _caller_died(self, source: int) -> None:
+        """Another node says that an actor of it is dead (harbor-modern, section 6)."""
+        self.forget_callers(lambda caller: caller == source)
+        for reply in list(self.calls.values()):
+            if reply.target == source:
+                reply.fail(RemoteError(f"{reply.callee} is gone"))
+
+    # What goes wrong
+
     def _unreadable(
         self, ptype: int, source: int, session: int | Reply, error: UnpackError
     ) -> None:
-        self._log.error(
+        logger_of(self.kind).error(
             "{actor} cannot read a message of type {ptype} from {source}: {error}",
-            actor=self,
+            actor=self.name,
             ptype=ptype,
             source=Handle(source),
             error=error,
         )
-        self.refuse(source, session, f"{self!r} cannot read the request: {error}")
+        self.refuse(source, session, f"{self.name} cannot read the request: {error}")
 
-    def _failed(
-        self,
-        ptype: int,
-        source: int,
-        session: int | Reply,
-        request: object,
-        error: BaseException,
-    ) -> None:
-        self.log_failure(error, None, source, request)
-        self.refuse(source, session, f"{self!r} raised {type(error).__name__}: {error}")
+    def _failed(self, work: Work, request: object, error: BaseException) -> None:
+        if _never_entered(error):
+            log_misuse(self.kind, self.name, error, work.source, request)
+        else:
+            self.log_failure(error, work.source, request)
+        self._refuse_work(work, f"{self.name} raised {error_text(error, _TOLD)}")
 
-    def log_failure(
-        self,
-        error: BaseException,
-        task: Task | None,
-        source: int = 0,
-        request: object = None,
-    ) -> None:
+    def _refuse_work(self, work: Work, reason: str) -> None:
+        if not work.over:
+            work.over = True
+            self.refuse(work.source, work.session, reason)
+
+    def log_failure(self, error: BaseException, source: int, request: object) -> None:
         """Log an error of this actor once, with the message that it was working on."""
-        if task is not None:
-            source, request = task.source, task.request
-        text = repr(request)
-        self._log.failure(
-            "{actor} failed at {request} from {source}",
-            Failure(error, type(error), error.__traceback__),
-            actor=self,
-            request=text if len(text) <= 200 else text[:200] + "...",
-            source=Handle(source),
-        )
+        log_failure(self.kind, self.name, error, source, request)
 
     # The end
 
-    def exit(self, reason: str = "it exited") -> None:
-        """End the actor; whoever waits for it is told, now or after this batch."""
-        if not self.alive:
-            return
-        self.alive = False
-        counted = not self.gated  # in the border's backlog
-        self.gated = False
-        self.scheduled = True
-        self.node.forget(self)
-        unhandled = list(self.mailbox)
-        self.mailbox.clear()
-        scheduler = self.node.scheduler
-        if scheduler.running:
-            scheduler.afterwards.append(lambda: self._close(unhandled, counted, reason))
-        else:
-            scheduler.enter(self._close, unhandled, counted, reason)
+    @property
+    def _why(self) -> str:
+        return "it exited" if self.ending is None else self.ending.reason
 
-    def _close(self, unhandled: list[Message], counted: bool, reason: str) -> None:
+    def exit(self, reason: str, grace: float) -> None:
+        """End the actor; it has some seconds to finish what it does."""
+        if self.alive:
+            self.ending = Ending(self, reason, grace)
+            self.alive = False
+            self.room = 0
+            self.unhandled = [
+                m for m in self.mailbox if m[0] not in (_RESPONSE, _ERROR)
+            ]
+            answers = [m for m in self.mailbox if m[0] in (_RESPONSE, _ERROR)]
+            counted = not self.gated  # in the border's backlog
+            self.mailbox.clear()
+            self.mailbox.extend(answers)
+            self.node.forget_names(self)
+            self.node.scheduler.enter(self._close, counted, reason)
+
+    def _close(self, counted: bool, reason: str) -> None:
+        """Refuse what it will not handle, and end what is under way."""
         node = self.node
-        why = f"{self!r} is gone: {reason}"
+        unhandled, self.unhandled = self.unhandled, []
+        why = f"{self.name} is gone: {reason}"
         for ptype, source, session, _body in unhandled:
-            if ptype in (_RESPONSE, _ERROR):
-                node.ledger.drop("the caller is gone", source, self.handle, ptype)
-                if isinstance(session, Reply):
-                    session.abandon()
-            elif session:
+            if session:
                 node.ledger.refused += 1
                 self.refuse(source, session, why)
             else:
                 node.ledger.refuse("the actor is gone", source, self.handle, ptype)
+        if self.gated:
+            self.open()
         if counted:
-            packed = sum(1 for message in unhandled if type(message[3]) is bytes)
-            node.border.handled(packed)
-        replies = node.border.caller_gone(self)
+            node.border.handled(sum(type(m[3]) is bytes for m in unhandled))
+        assert self.ending is not None
+        self._called = self._written()
+        self.ending.begin()
+
+    def _written(self) -> list[int]:
+        """The callees of its calls that were sent."""
+        return [r.target for r in self.calls.values() if r.expiry is CallTimeout]
+
+    def cancel_tasks(self) -> None:
+        """Let all coroutines know that the actor ends."""
+        for task in list(self.tasks):
+            task.cancel()
+
+    def close_tasks(self) -> None:
+        """End all coroutines where they are; their callers get errors."""
         tasks = list(self.tasks)
         self.tasks.clear()
-        # What one of them frees while it ends must not wake another.
-        awaited = [task.detach() for task in tasks]
+        # Detached first: what one of them frees while it ends must not wake another.
+        waits = [task.awaited for task in tasks]
         for task in tasks:
-            self.refuse(task.source, task.session, why)
+            task.awaited = None
+        for task in tasks:
             task.close()
-        for wait in awaited:
+            if task.work is not None:
+                self._refuse_work(task.work, f"{self.name} is gone: {self._why}")
+            elif task.finished is not None:
+                task.finished(None, CancelledError())
+        for wait in waits:
             if isinstance(wait, Reply):
+                wait.task = None
                 wait.abandon()
             elif wait is not None:
-                wait.cancel()
-        for reply in replies:
+                try:
+                    wait.cancel()
+                except BaseException as error:  # Its canceller is anybody's code.
+                    self.log_failure(error, 0, "what it waited for was cancelled")
+
+    def bury(self, reason: str) -> None:
+        """The actor is over: tell who waits for that, and whom it has called."""
+        node = self.node
+        why = f"{self.name} is gone: {reason}"
+        self.gone = True
+        node.caller_gone(self, [*self._called, *self._written()])
+        for reply in list(self.calls.values()):
             reply.abandon()
         for source, session in self.linked:
             self.refuse(source, session, why)
-        while self.watchers:
-            self.watchers.pop(0).callback(why)
-        try:
-            self.actor.stopped()
-        except Exception as error:
-            self.log_failure(error, None, int(self.handle), "stopped")
+        self.linked.clear()
+        watchers, self.watchers = self.watchers, {}
+        for watcher in watchers:
+            watcher.fire(why)
+        packed = 0
+        for ptype, source, session, body in self.mailbox:
+            packed += type(body) is bytes
+            node.ledger.drop("the caller is gone", source, self.handle, ptype)
+            if isinstance(session, Reply):
+                session.abandon()
+        self.mailbox.clear()
+        node.border.handled(packed)
 
-    def drop_work_for(self, source: int) -> None:
-        """The caller is gone: its pending work gets no answer."""
+    def forget_callers(self, is_gone: Callable[[int], bool]) -> None:
+        """Some callers are gone: what waits for them here gets no answer."""
         for task in self.tasks:
-            if task.source == source:
-                task.session = 0
-        self.linked = [link for link in self.linked if link[0] != source]
+            work = task.work
+            if work is not None and is_gone(work.source):
+                work.over = True
+        for link in [link for link in self.linked if is_gone(link[0])]:
+            del self.linked[link]
+        try:
+            self.actor._callers_gone(is_gone)
+        except BaseException as error:
+            self.log_failure(error, 0, "callers that are gone")
 
 
-async def _wait(result: Deferred[Any]) -> Any:
-    return await result
+def _values(values: tuple[Any, ...]) -> Any:
+    """What a caller gets of the values of an answer."""
+    return values[0] if len(values) == 1 else values if values else None
+
+
+def _remote_error(reply: Reply, body: bytes) -> RemoteError:
+    """The error of an answer from another node: nodes of ours say what was raised."""
+    text = f"{reply.callee} answered with an error"
+    said = body[: 4 * _TOLD].decode("utf-8", "backslashreplace")[: 2 * _TOLD]
+    return RemoteError(f"{text}: {said}" if said else text)
+
+
+def _never_entered(error: BaseException) -> bool:
+    """Whether a handler was called with arguments that it does not take."""
+    if type(error) is not TypeError:
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or trace.tb_frame.f_code.co_filename.endswith(
+        "node/context.py"
+    )

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..text import shown
+
 if TYPE_CHECKING:
     from .context import Context
     from .reply import Reply
+
+#: How many links one actor keeps; each waits until the actor is gone.
+MAX_LINKS = 65536
 
 
 def answer(
@@ -23,20 +28,24 @@ def answer(
     """
     if not session:
         return
-    question = body[0] if body else None
+    # A local caller may ask with any object.
+    question = body[0] if body and type(body[0]) is str else None
     if question == "LINK":
-        context.linked.append((source, session))
+        if len(context.linked) >= MAX_LINKS:
+            why = f"{len(context.linked)} links to {context!r} already"
+            context.refuse(source, session, why)
+        else:
+            context.linked[source, session] = None
     elif question == "PING":
         context.answer(source, session, ())
     elif question == "STAT":
         stat = {"mqlen": len(context.mailbox), "task": len(context.tasks)}
         context.answer(source, session, stat)
     elif question == "TASK":
-        waiting = {str(n): repr(t.request) for n, t in enumerate(context.tasks, 1)}
+        waiting = {str(n): shown(t.request) for n, t in enumerate(context.tasks, 1)}
         context.answer(source, session, waiting)
     elif question == "INFO":
         context.answer(source, session, repr(context))
     else:
-        context.refuse(
-            source, session, f"{context!r} has no debug command {question!r}"
-        )
+        what = shown(body[0], 80) if body else "nothing"
+        context.refuse(source, session, f"{context!r} has no debug command {what}")

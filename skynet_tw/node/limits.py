@@ -13,6 +13,8 @@ class Limits:
     messages: int = 250_000
     #: Bytes of payload in one queue of packed messages.
     size: int = 64 * 1024 * 1024
+    #: Handlers of one actor that wait at their awaits.
+    handlers: int = 250_000
     #: Messages from other nodes that wait for the processor; above this the links
     #: are not read until half of them are handled.
     backlog: int = 8192

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from ..errors import BadAddress, NameTaken, NoSuchName, NotReady, SkynetError
 from ..handle import NAME_LIMIT, Handle, check_global_name
 from ..interfaces import IRemote
 from .actor import DEFAULT, _Default
+from .deferred import NodeDeferred
 
 if TYPE_CHECKING:
     from .context import Context
     from .node import Node
+
+#: Who waits for each name, each with the delayed call of its time limit.
+_Waits = dict[str, dict[NodeDeferred[Handle], IDelayedCall | None]]
 
 
 class Names:
@@ -39,8 +43,8 @@ class Names:
         #: Those of them that actors of other nodes own, where calls look first.
         self.far: dict[int | str, Handle] = {}
         self._own: dict[str, Context] = {}
-        self._queries: dict[str, list[Deferred[Handle]]] = {}
-        self._echoes: dict[str, list[Deferred[Handle]]] = {}
+        self._queries: _Waits = {}
+        self._echoes: _Waits = {}
 
     def check(self, name: str) -> str:
         """Return a global name if it is well formed.
@@ -79,9 +83,10 @@ class Names:
         self._settle(self._queries, name, context.handle)
         if self._remote is None:
             return succeed(context.handle)
-        echo = self._wait(self._echoes, name, self._node.call_timeout or None)
+        late = NotReady(f"the master did not confirm the name {name!r} in time")
+        echo = self._wait(self._echoes, name, self._node.call_timeout or None, late)
         self._remote.register(name, context.handle)
-        return echo.addErrback(self._no_echo, name)
+        return echo
 
     def _take(self, context: Context, name: str) -> None:
         owner = self._node.routes.get(name)
@@ -90,10 +95,6 @@ class Names:
         if owner is None:
             self._node.routes[name] = context
             context.names.append(name)
-
-    def _no_echo(self, failure: Failure, name: str) -> Handle:
-        failure.trap(CancelledError)
-        raise NotReady(f"the master did not confirm the name {name!r} in time")
 
     def query(self, name: str, timeout: float | _Default | None) -> Deferred[Handle]:
         """Find the owner of a name, see `Actor.query`."""
@@ -117,11 +118,8 @@ class Names:
             return fail(NoSuchName(f"no actor of this node is called {name!r}"))
         if isinstance(timeout, _Default):
             timeout = self._node.call_timeout
-        return self._wait(self._queries, name, timeout).addErrback(self._unknown, name)
-
-    def _unknown(self, failure: Failure, name: str) -> Handle:
-        failure.trap(CancelledError)
-        raise NoSuchName(f"nobody registered the name {name!r} within the time limit")
+        what = f"nobody registered the name {name!r} within the time limit"
+        return self._wait(self._queries, name, timeout, NoSuchName(what))
 
     def announced(self, name: str, handle: int) -> None:
         """The master says who owns a name."""
@@ -162,38 +160,48 @@ class Names:
                 self._fail(table, name, NotReady("the node stops"))
 
     def _wait(
-        self, table: dict[str, list[Deferred[Handle]]], name: str, timeout: float | None
+        self, table: _Waits, name: str, timeout: float | None, error: SkynetError
     ) -> Deferred[Handle]:
-        def cancelled(waiting: Deferred[Handle]) -> None:
-            waits = table.get(name, [])
-            if waiting in waits:
-                waits.remove(waiting)
-                if not waits:
-                    del table[name]
-
-        waiting: Deferred[Handle] = Deferred(cancelled)
-        table.setdefault(name, []).append(waiting)
+        """Wait for a name, and fail with *error* at the time limit."""
+        waiting: NodeDeferred[Handle] = NodeDeferred(
+            self._node.scheduler, lambda waiting: self._leave(table, name, waiting)
+        )
+        limit: IDelayedCall | None = None
         if timeout:
-            waiting.addTimeout(timeout, self._node.clock, _keep_cancelled)
+            clock = self._node.clock
+            limit = clock.callLater(timeout, self._late, table, name, waiting, error)
+        table.setdefault(name, {})[waiting] = limit
         return waiting
 
-    @staticmethod
-    def _settle(
-        table: dict[str, list[Deferred[Handle]]], name: str, handle: Handle
+    def _late(
+        self,
+        table: _Waits,
+        name: str,
+        waiting: NodeDeferred[Handle],
+        error: SkynetError,
     ) -> None:
-        for waiting in table.pop(name, []):
-            if not waiting.called:
-                waiting.callback(handle)
+        self._leave(table, name, waiting)
+        waiting.fail(error)
 
     @staticmethod
-    def _fail(
-        table: dict[str, list[Deferred[Handle]]], name: str, error: SkynetError
-    ) -> None:
-        for waiting in table.pop(name, []):
-            if not waiting.called:
-                waiting.errback(error)
+    def _leave(table: _Waits, name: str, waiting: NodeDeferred[Handle]) -> None:
+        waits = table.get(name, {})
+        limit = waits.pop(waiting, None)
+        if not waits:
+            table.pop(name, None)
+        if limit is not None and limit.active():
+            limit.cancel()
 
+    @staticmethod
+    def _settle(table: _Waits, name: str, handle: Handle) -> None:
+        for waiting, limit in table.pop(name, {}).items():
+            if limit is not None:
+                limit.cancel()
+            waiting.fire(handle)
 
-def _keep_cancelled(result: object, timeout: float) -> object:
-    """Leave it to the one who waits to name the error."""
-    return result
+    @staticmethod
+    def _fail(table: _Waits, name: str, error: SkynetError) -> None:
+        for waiting, limit in table.pop(name, {}).items():
+            if limit is not None:
+                limit.cancel()
+            waiting.fail(error)

@@ -35,7 +35,7 @@ class Letter:
     @property
     def dead(self) -> bool:
         """Whether it is a call that nobody waits for any more."""
-        return isinstance(self.session, Reply) and self.session.called
+        return isinstance(self.session, Reply) and self.session.over
 
 
 class Outbox:

@@ -9,6 +9,8 @@ costs beyond its bytes.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextvars import Context as Variables
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,18 +29,24 @@ class Reply(Deferred[Any]):
 
     #: The task that awaits the answer and nothing else does, if there is one.
     task: Task | None = None
-    #: The session in the table, 0 for a call that is not there.
+    #: The session among its caller's calls, 0 for a call that is not there.
     session = 0
     #: The callee's address, 0 while only a name is known.
     target = 0
     #: The time limit on the node's clock, None without one.
     deadline: float | None = None
+    #: Where it stands among the calls that wait for the same, see `Calls`.
+    slot: dict[Reply, None] | None = None
     #: What the caller gets at the time limit; another class until the request leaves.
     expiry: type[SkynetError] = CallTimeout
     #: Whether the answer is raw bytes instead of packed values.
     raw = False
     #: Whether it has callbacks, so that the answer takes the Deferred's own way.
     shared = False
+    #: What was decided is on its way to the callbacks.
+    decided = False
+    #: The context variables of who added the first callback, for the callbacks.
+    variables: Variables | None = None
 
     def __init__(self, caller: Context, describe: int | str) -> None:
         # What a Deferred needs is made when something needs it, see __getattr__.
@@ -65,37 +73,10 @@ class Reply(Deferred[Any]):
         # Whoever drives the coroutine, a Task or Twisted, sends the answer in.
         return (yield self)
 
-    def succeed(self, value: Any) -> None:
-        """Resume who waits with *value*; nothing happens if it was answered before."""
-        if self.called:
-            return
-        task = self.task
-        if task is None:
-            self.callback(value)
-        else:
-            self.called = True
-            self.result = value
-            self.task = None
-            task.advance(task.coroutine.send, value)
-
-    def fail(self, error: BaseException) -> None:
-        """Raise *error* where the answer is awaited, unless it was answered before."""
-        if self.called:
-            return
-        task, self.task = self.task, None
-        if task is None:
-            self.errback(Failure(error))
-        else:
-            self.called = True
-            self.result = None
-            task.throw(error)
-
-    def abandon(self) -> None:
-        """The caller is gone; it is no matter if nobody hears of it."""
-        if not self.called:
-            self.caller.node.calls.forget(self)
-            self.addErrback(lambda failure: failure.trap(SkynetError))
-            self.fail(SkynetError("the caller ended before the answer came"))
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        return self.decided or self.called
 
     @property
     def callee(self) -> str:
@@ -103,12 +84,71 @@ class Reply(Deferred[Any]):
         called = self.describe
         return str(Handle(called)) if isinstance(called, int) else str(called)
 
-    def _share(self) -> None:
-        """Take the Deferred's own way from now on: somebody adds a callback."""
-        self.shared = True
+    # The node says what became of it
+
+    def succeed(self, value: Any) -> None:
+        """Give *value* to who waits; in a turn, with no code of an actor around."""
+        task = self.task
+        if task is not None:
+            self.called = True
+            self.result = value
+            self.task = None
+            task.advance(task.coroutine.send, value)
+        else:
+            self._decide(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise *error* where the answer is awaited, in its turn.
+
+        Nothing happens if it was answered before.
+        """
+        self.leave()
+        if self.over:
+            return
         task, self.task = self.task, None
         if task is not None:
-            super().addBoth(task.resume)
+            self.called = True
+            self.result = None
+            task.wake_with_error(error)
+        else:
+            self.decided = True
+            failure = Failure(error, type(error), error.__traceback__)
+            self.caller.node.scheduler.enter(self._decide, failure)
+
+    def abandon(self) -> None:
+        """The caller is gone; an error that nobody hears of is not logged."""
+        if not self.over:
+            self.addErrback(lambda failure: failure.trap(SkynetError))
+            self.fail(SkynetError("the caller ended before the answer came"))
+
+    def leave(self) -> None:
+        """Leave all tables; an answer that comes now is late."""
+        slot = self.slot
+        if slot is not None:
+            self.slot = None
+            slot.pop(self, None)
+        if self.session:
+            self.caller.calls.pop(self.session, None)
+
+    def _decide(self, result: Any) -> None:
+        self.decided = True
+        if not self.called:
+            variables = self.variables
+            if variables is None:
+                super().callback(result)
+            else:
+                variables.run(super().callback, result)
+
+    # What somebody does who uses it as a Deferred
+
+    def _share(self) -> None:
+        """Take the Deferred's own way from now on: somebody adds a callback."""
+        if not self.shared:
+            self.shared = True
+            self.variables = copy_context()
+        task, self.task = self.task, None
+        if task is not None:
+            super().addBoth(task.wake)
 
     if not TYPE_CHECKING:
 
@@ -128,9 +168,22 @@ class Reply(Deferred[Any]):
             self._share()
             return super().addBoth(*args, **kwargs)
 
+        def callback(self, result):
+            """Somebody else than the node answers: its own answer will be late."""
+            self.leave()
+            self._share()
+            super().callback(result)
+
+        def errback(self, fail=None):
+            self.leave()
+            self._share()
+            super().errback(fail)
+
 
 def _cancelled(reply: Deferred[Any]) -> None:
     assert isinstance(reply, Reply)
-    reply.caller.node.calls.forget(reply)
     if reply.task is not None:
         reply.fail(CancelledError())
+    else:
+        reply.leave()
+    reply.caller.node.given_up(reply)

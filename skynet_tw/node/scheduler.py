@@ -4,19 +4,22 @@
 A turn runs inside one reactor call: it gives each actor that has messages a short
 batch, round and round, until nothing is left or the turn's time is over; then the
 reactor has its turn.  What the actors wrote is flushed once, at the turn's end.
+
+Whoever wakes somebody puts him into the queue, and goes on with his own work: the
+woken runs from the queue, never inside the waker, so that no chain of wake-ups grows
+the stack.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextvars import copy_context
+from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
-if TYPE_CHECKING:
-    from .context import Context
-    from .task import Task
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 #: Messages that an actor may handle before the next actor has its turn.
 BATCH = 16
@@ -26,72 +29,78 @@ BATCH = 16
 SLICE = 0.002
 
 
+class Runnable:
+    """Something that stands in a scheduler's queue."""
+
+    __slots__ = ()
+
+    def run(self, limit: int) -> None:
+        """Do a piece of work, of at most *limit* steps."""
+        raise NotImplementedError
+
+    def pending(self) -> bool:
+        """Tell whether there is more to do; it then goes to the end of the queue."""
+        return False
+
+
+class _Call(Runnable):
+    """A function that is called in its turn."""
+
+    __slots__ = ("args", "function")
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.function = function
+        self.args = args
+
+    def run(self, limit: int) -> None:
+        self.function(*self.args)
+
+
 class Scheduler:
-    """The queue of actors that have something to do.
+    """The queue of what has something to do.
 
     :param clock: gives the time, and the delayed call that continues a turn.
     :param at_end: called when a turn ends, to write what was collected.
     """
 
+    _log: ClassVar[Logger] = Logger()
+
     def __init__(self, clock: IReactorTime, at_end: Callable[[], None]) -> None:
         self._clock = clock
         self._at_end = at_end
         self._wake: IDelayedCall | None = None
-        #: Actors with messages, in the order in which they will run.
-        self.ready: deque[Context] = deque()
+        #: What all actors' context variables begin with, whoever has the turn run.
+        self._variables = copy_context()
+        #: The same, as they were at first.
+        self.clean = copy_context()
+        #: What will run, in that order.
+        self.ready: deque[Runnable] = deque()
         #: Whether a turn is under way.
         self.running = False
-        #: The coroutine at work, if one is.
-        self.current: Task | None = None
-        #: Called once the running batch is over: actors that left during it.
-        self.afterwards: list[Callable[[], None]] = []
 
-    def schedule(self, context: Context) -> None:
-        """Let an actor run in this turn, or in one that is arranged."""
-        self.ready.append(context)
+    def schedule(self, runnable: Runnable) -> None:
+        """Let something run in this turn, or in one that is arranged."""
+        self.ready.append(runnable)
         if not self.running and self._wake is None:
             self._wake = self._clock.callLater(0, self._woken)
 
-    def enter(self, function: Callable[..., None], *args: Any) -> None:
-        """Call *function* within a turn, and let those run who got messages by it."""
+    def enter(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call *function* in a turn: at once where none is under way.
+
+        Within a turn it waits for its place in the queue, as an actor's code may be
+        what asks for it.
+        """
         if self.running:
-            function(*args)
-            return
-        self.running = True
-        try:
-            function(*args)
-        finally:
-            self.running = False
+            self.ready.append(_Call(function, args))
+        else:
+            self.ready.appendleft(_Call(function, args))
             self.run()
 
     def run(self) -> None:
         """Have a turn, unless one is under way."""
-        if self.running:
-            return
-        self.running = True
-        ready = self.ready
-        seconds = self._clock.seconds
-        afterwards = self.afterwards
-        try:
-            if afterwards:
-                self._run_afterwards()
-            end = seconds() + SLICE
-            while ready:
-                context = ready.popleft()
-                context.run(BATCH)
-                if afterwards:
-                    self._run_afterwards()
-                if context.mailbox and not context.gated:
-                    ready.append(context)
-                else:
-                    context.scheduled = context.gated
-                if seconds() >= end:
-                    break
-        finally:
-            self.running = False
-            if ready and self._wake is None:
-                self._wake = self._clock.callLater(0, self._woken)
-            self._at_end()
+        if not self.running:
+            self.running = True
+            self._variables.run(self._turn)
 
     def stop(self) -> None:
         """Run nobody any more."""
@@ -100,10 +109,30 @@ class Scheduler:
             self._wake.cancel()
             self._wake = None
 
+    def _turn(self) -> None:
+        ready = self.ready
+        seconds = self._clock.seconds
+        try:
+            end = seconds() + SLICE
+            while ready:
+                runnable = ready.popleft()
+                try:
+                    runnable.run(BATCH)
+                except BaseException as error:
+                    # Each part of an actor's code has a guard of its own; what comes
+                    # through is a fault of ours, and must not stop the others.
+                    failure = Failure(error, type(error), error.__traceback__)
+                    self._log.failure("a turn went wrong", failure)
+                if runnable.pending():
+                    ready.append(runnable)
+                if seconds() >= end:
+                    break
+        finally:
+            self.running = False
+            if ready and self._wake is None:
+                self._wake = self._clock.callLater(0, self._woken)
+            self._at_end()
+
     def _woken(self) -> None:
         self._wake = None
         self.run()
-
-    def _run_afterwards(self) -> None:
-        while self.afterwards:
-            self.afterwards.pop(0)()

@@ -37,7 +37,9 @@ class Sent(NamedTuple):
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """What the payload says."""
+        """What the payload says; an error's is text."""
+        if self.ptype == PType.ERROR:
+            return ()
         return seri.unpack(self.payload)
 
 
@@ -319,11 +321,20 @@ class NodeTestCase(SynchronousTestCase):
     def _over(self, world: World) -> None:
         world.turn()
         self.assertEqual(world.balance, 0, "before the stop")
-        world.node.stop()
+        self.stop(world.node, world.clock)
         self.assertEqual(world.balance, 0, "after the stop")
         self.assertEqual(world.clock.getDelayedCalls(), [])
         self.assertEqual(len(world.node.calls), 0)
         self.assertEqual(world.node.actors(), [])
+
+    def stop(self, node: Node, clock: Clock) -> None:
+        """Stop a node whose actors have nothing to wait for; it may take turns."""
+        stopped = node.stop()
+        for _ in range(1000):
+            if stopped.called:
+                break
+            clock.advance(0)
+        self.successResultOf(stopped)
 
     def spawn(self, world: World, kind: type[_A], *args: Any) -> tuple[Handle, _A]:
         """Start an actor which does not wait for anything."""

@@ -67,8 +67,9 @@ class AnswerTests(NodeTestCase):
         error = self.failureResultOf(called, RemoteError).value
         self.assertIn("broke", str(error))
         self.assertFalse(error.retry_safe)
-        [event] = [e for e in events if e["log_level"] is LogLevel.critical]
-        self.assertEqual(event["actor"], self.echo._context)
+        [event] = [e for e in events if e["log_level"] is LogLevel.error]
+        self.assertEqual(event["log_namespace"], "tests.node.support.Echo")
+        self.assertEqual(event["actor"], repr(self.echo._context))
         self.assertEqual(event["source"], client.handle)
         self.assertIn("FAIL", event["request"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
@@ -94,11 +95,15 @@ class AnswerTests(NodeTestCase):
             self.failureResultOf(called, RemoteError)
 
     def test_wrong_arguments(self) -> None:
-        """Arguments that a handler does not take are its error, answered as one."""
+        """Arguments that a handler does not take are its caller's error: a warning."""
+        events = EventLoggingObserver()
+        globalLogPublisher.addObserver(events)
+        self.addCleanup(globalLogPublisher.removeObserver, events)
         called = self.one.node.client().call(self.handle, "SAME")
         self.one.turn()
         self.failureResultOf(called, RemoteError)
-        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+        [event] = [e for e in events if e["log_namespace"].endswith(".Echo")]
+        self.assertEqual(event["log_level"], LogLevel.warn)
 
     def test_addresses(self) -> None:
         """A handle, its text and a local name all reach the actor."""
@@ -370,9 +375,11 @@ class Sectioned(Actor):
         return await self.section.run(lambda: value)
 
     @command
-    def PLAIN(self) -> None:
-        entering = self.section.__aenter__()
-        entering.send(None)
+    def PLAIN(self) -> Deferred[str]:
+        async def inside() -> str:
+            return "inside"
+
+        return Deferred.fromCoroutine(self.section.run(inside))
 
 
 class SectionTests(NodeTestCase):
@@ -417,12 +424,11 @@ class SectionTests(NodeTestCase):
         self.assertEqual(self.actor.log, [("in", 0)])
         self.assertEqual(self.one.node.late, 0)
 
-    def test_no_coroutine(self) -> None:
-        """What is no coroutine of an actor cannot enter."""
+    def test_twisted_coroutine(self) -> None:
+        """A coroutine that Twisted drives enters as well, in its turn."""
         called = self.client.call(self.handle, "PLAIN")
         self.one.turn()
-        self.failureResultOf(called, RemoteError)
-        self.assertEqual(len(self.flushLoggedErrors(SkynetError)), 1)
+        self.assertEqual(self.successResultOf(called), "inside")
 
 
 class Starting(Actor):

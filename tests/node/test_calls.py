@@ -24,7 +24,7 @@ from skynet_tw.message import MAX_SESSION, PType
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
 
-from .support import Echo, NodeTestCase
+from .support import Echo, NodeTestCase, context_of
 
 FAR = 0x0200000A
 
@@ -361,7 +361,7 @@ class RemoteCallTests(NodeTestCase):
 
     def test_sessions(self) -> None:
         """Sessions are unique, go around, and stay within 1 and 0x7fffffff."""
-        calls = self.one.node.calls
+        calls = context_of(self.client)
         calls._last_session = MAX_SESSION - 2
         for _ in range(4):
             self.client.call(FAR, "X")

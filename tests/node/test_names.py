@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
+
 from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady
 from skynet_tw.handle import Handle
 
@@ -155,7 +157,7 @@ class GlobalNameTests(NodeTestCase):
         first, second = self.client.query("BANK"), self.client.query("BANK")
         first.addCallback(lambda _: second.cancel())
         self.one.remote.known("BANK", FAR)
-        self.failureResultOf(second, NoSuchName)
+        self.failureResultOf(second, CancelledError)
 
     def test_query_at_stop(self) -> None:
         """Who waits for a name hears that the node stops."""

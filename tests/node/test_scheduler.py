@@ -20,6 +20,10 @@ class _Running(Clock):
         self.rightNow += 0.001
         return float(self.rightNow)
 
+    def advance(self, amount: float) -> None:
+        """One turn, whatever *amount* is."""
+        self.turn()
+
     def turn(self) -> None:
         """One turn of a reactor: what is due now, not what that arranges."""
         for call in list(self.calls):
@@ -71,7 +75,7 @@ class FairnessTests(NodeTestCase):
         self.assertGreater(between[0], 0)
         self.assertLess(between[0], 1000)
         self.assertEqual(actor.got, list(range(1000)))
-        node.stop()
+        self.stop(node, clock)
         self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_endless(self) -> None:
@@ -91,7 +95,7 @@ class FairnessTests(NodeTestCase):
         for _ in range(1000):
             clock.turn()
         self.assertEqual(woken, [True])
-        node.stop()
+        self.stop(node, clock)
         self.assertEqual(node.ledger.balance(node.waiting()), 0)
         self.assertEqual(clock.getDelayedCalls(), [])
 

@@ -1,0 +1,47 @@
+# -*- test-case-name: tests.node.test_at_work -*-
+"""A Deferred that the node gives to an actor, and fires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from .scheduler import Scheduler
+
+_T = TypeVar("_T")
+
+
+class NodeDeferred(Deferred[_T]):
+    """A Deferred whose callbacks run in the turn of a scheduler, not in the waker.
+
+    They see the context variables of the code that got it from the node.  Whoever has
+    it may cancel it, or even fire it: the node then has nothing to fire.
+
+    :param cancelled: told when it is cancelled.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        cancelled: Callable[[NodeDeferred[_T]], Any] | None = None,
+    ) -> None:
+        super().__init__(cancelled)  # type: ignore[arg-type]
+        self._scheduler = scheduler
+        self._variables = copy_context()
+
+    def fire(self, result: _T) -> None:
+        """Give the result to who waits, in its turn."""
+        self._scheduler.enter(self._variables.run, self._fire, result)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise an error where it is waited for, in its turn."""
+        failure = Failure(error, type(error), error.__traceback__)
+        self._scheduler.enter(self._variables.run, self._fire, failure)
+
+    def _fire(self, result: Any) -> None:
+        if not self.called:
+            self.callback(result)

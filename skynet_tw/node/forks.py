@@ -1,0 +1,77 @@
+# -*- test-case-name: tests.node.test_arguments -*-
+"""What an actor gets for a fork."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
+
+from ..errors import SkynetError
+from .deferred import NodeDeferred
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .task import Task
+
+
+class Fork(NodeDeferred[Any]):
+    """The result of a fork.
+
+    An error that nobody listens for is logged under the actor, at once.  Whoever
+    listens later gets it all the same.
+    """
+
+    task: Task
+    _unheard: BaseException | None = None
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context.node.scheduler, _cancelled)
+        self._context = context
+
+    def finished(self, result: Any, error: BaseException | None) -> None:
+        """The fork is over: it returned *result*, or raised *error*."""
+        if error is None:
+            self.fire(result)
+        elif self.callbacks:  # type: ignore[truthy-function]
+            self.fail(error)
+        else:
+            # Not fired: Twisted would log a failure that is garbage a second time.
+            self._unheard = error
+            if not isinstance(error, CancelledError):
+                self._context.log_failure(error, 0, "a fork")
+
+    def refuse(self, error: SkynetError) -> None:
+        """It will not run; to be told to who listens."""
+        self._unheard = error
+
+    def _heard(self) -> Any:
+        """Somebody listens: let him have an error that was logged."""
+        error, self._unheard = self._unheard, None
+        if error is not None and not self.called:
+            self.errback(Failure(error, type(error), error.__traceback__))
+        return self
+
+    if not TYPE_CHECKING:
+
+        def addCallbacks(self, *args, **kwargs):  # noqa: N802
+            super().addCallbacks(*args, **kwargs)
+            return self._heard()
+
+        def addCallback(self, *args, **kwargs):  # noqa: N802
+            super().addCallback(*args, **kwargs)
+            return self._heard()
+
+        def addErrback(self, *args, **kwargs):  # noqa: N802
+            super().addErrback(*args, **kwargs)
+            return self._heard()
+
+        def addBoth(self, *args, **kwargs):  # noqa: N802
+            super().addBoth(*args, **kwargs)
+            return self._heard()
+
+
+def _cancelled(fork: NodeDeferred[Any]) -> None:
+    assert isinstance(fork, Fork)
+    fork.task.cancel()
