@@ -22,6 +22,8 @@ from .errors import BootFailed, NotReady, SkynetError
 from .interfaces import IRemote
 from .node.actor import Actor
 from .node.node import Node
+from .reasons import one_line, start_failed
+from .text import error_text
 
 #: The stages in their order.
 STAGES = ("bound", "master", "peers", "actors", "ready")
@@ -297,11 +299,20 @@ class Boot:
             self._starting = start.actor_class.__name__
             try:
                 await self.node.spawn(start.actor_class, *start.args)
-            except Exception as error:
-                kind = type(error).__name__
-                raise BootFailed(
-                    f"{self._starting} did not start: {kind}: {error}"
-                ) from error
+            except GeneratorExit:
+                raise  # Nobody waits for this any more.
+            except BaseException as error:
+                # Whatever code of the user's raised: it ends the boot, in order.
+                self._log_start_failed(start.actor_class, Failure())
+                reason = start_failed(error, start.actor_class.__module__)
+                raise BootFailed(f"{self._starting} did not start: {reason}") from error
+
+    def _log_start_failed(self, actor_class: type[Actor], failure: Failure) -> None:
+        """Give the traceback, under the actor's own name."""
+        if self._halted or self._core.error is not None:
+            return  # It did not start because the node stops.
+        log = Logger(f"{actor_class.__module__}.{actor_class.__qualname__}")
+        log.failure("the actor did not start", failure)
 
     # What becomes of it
 
@@ -341,7 +352,10 @@ class Boot:
     def has_failed(self, error: Failure) -> None:
         """A stage has failed; who waits for the node is told."""
         self._cancel_limit()
-        text = f"boot failed at stage {self._core.stage}: {error.getErrorMessage()}"
+        value = error.value
+        assert value is not None
+        reason = str(value) if isinstance(value, SkynetError) else error_text(value)
+        text = f"boot failed at stage {self._core.stage}: {one_line(reason)}"
         failure = Failure(BootFailed(text))
         self._core.error = failure
         while self._waiters:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.boot import STAGES, Boot, Start
@@ -296,6 +299,9 @@ class FailureTests(BootTestCase):
             self.assertIn("it is in use", text)
             self.assertEqual(self.states()[number], "failed")
             self.assertEqual(set(self.states()[number + 1 :]), {"to come"})
+            # That of an actor has its traceback in the log, too.
+            logged = self.flushLoggedErrors(BootFailed)
+            self.assertEqual(len(logged), stage == "actors")
             self._over()
 
     def test_actor(self) -> None:
@@ -312,6 +318,93 @@ class FailureTests(BootTestCase):
         text = self.failed(boot)
         self.assertIn("Broken did not start: KeyError", text)
         self.assertEqual(self.node.actors(), [])
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def start_failed(self, started: Callable[[Any], Any]) -> tuple[str, LogEvent]:
+        """The line of a boot whose actor fails to start, and what is logged of it."""
+
+        class Broken(Actor):
+            async def started(self) -> None:
+                await started(self)
+
+        # A node may pass on what ends others' work: the boot has to stand it.
+        def spawn(kind: type[Actor]) -> Deferred[Any]:
+            return Deferred.fromCoroutine(kind().started())
+
+        self.remote = FakeRemote()
+        self.node = Node(self.clock, self.remote)
+        self.patch(self.node, "spawn", spawn)
+        before = len(self.events)
+        boot = self.boot(Start(Broken))
+        boot.bind()
+        self.through()
+        boot.begin()
+        line = self.failed(boot)
+        self.flushLoggedErrors()
+        events = list(self.events)[before:]
+        [event] = [event for event in events if "log_failure" in event]
+        self.assertEqual(event["log_namespace"], f"{__name__}.{Broken.__qualname__}")
+        self._over()
+        return line, event
+
+    def test_any_error(self) -> None:
+        """Whatever `started` raises fails the boot, and its line in a file is named."""
+        for error in [
+            ValueError("no"),
+            SystemExit(0),
+            KeyboardInterrupt(),
+            asyncio.CancelledError(),
+            BaseException("what\never\x1b"),
+        ]:
+
+            async def started(actor: Actor, error: BaseException = error) -> None:
+                raise error
+
+            line, event = self.start_failed(started)
+            said = type(error).__name__
+            self.assertIn(
+                f"boot failed at stage actors: Broken did not start: {said}", line
+            )
+            self.assertTrue(line.isprintable(), line)
+            number = started.__code__.co_firstlineno + 1
+            self.assertIn(f"({__file__}:{number})", line)
+            self.assertIs(event["log_failure"].value, error)
+
+    def test_where(self) -> None:
+        """The line is that of the actor's own module, however deep the error was."""
+
+        async def started(actor: Actor) -> None:
+            await maybeDeferred(json.loads, "{")
+
+        line, event = self.start_failed(started)
+        self.assertIn(f"({__file__}:{started.__code__.co_firstlineno + 1})", line)
+        self.assertIn("json", event["log_failure"].getTraceback())
+
+    def test_huge(self) -> None:
+        """A huge text, or none, of an error is bounded in the line."""
+
+        class Rude(Exception):
+            def __str__(self) -> str:
+                raise SystemExit
+
+        for error in (ValueError("x" * 1_000_000), Rude()):
+
+            async def started(actor: Actor, error: Exception = error) -> None:
+                raise error
+
+            line, _ = self.start_failed(started)
+            self.assertLess(len(line), 1000)
+
+    def test_stop_while_starting(self) -> None:
+        """An actor that has not started when the node stops is no error."""
+        wait: Deferred[None] = Deferred()
+        boot = self.boot(Start(Slow, (wait,)))
+        boot.bind()
+        self.through()
+        boot.begin()
+        boot.halt()
+        self.node.stop()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_too_late(self) -> None:
         """The time limit names what is missing, and why."""
