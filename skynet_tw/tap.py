@@ -29,6 +29,7 @@ from .allocator import keep_large_blocks
 from .boot import Boot, Start
 from .descriptors import SelectServerEndpoint
 from .errors import BadAddress, BootFailed
+from .logs import keep_every_event
 from .net.harbor import HarborRemote
 from .net.harbor2013 import HarborRemote2013
 from .net.limits import ConnectionLimits
@@ -72,7 +73,7 @@ def makeService(options: Options) -> IService:
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
     service.node.on_shutdown = reactor.stop
-    return service
+    return keep_every_event(service, options.parent, reactor)
 
 
 def build(

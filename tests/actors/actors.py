@@ -1,5 +1,10 @@
 """Actors that tests start by ``--start``."""
 
+import sys
+
+from twisted.logger import Logger
+from twisted.python import log as legacy
+
 from skynet_tw import Actor, command
 
 NOT_AN_ACTOR = object()
@@ -39,3 +44,42 @@ class Guest(Actor):
 
     async def started(self, host):
         print("greeted:", await self.call(host, "HELLO", f"harbor {self.node.harbor}"))
+
+
+class Unprintable:
+    """A value without a text."""
+
+    def __repr__(self):
+        raise ValueError("no text")
+
+
+class Noisy(Actor):
+    """Logs what is hard to write, each event with a mark, and ends the node."""
+
+    log = Logger()
+
+    async def started(self):
+        binary = b"\xff\x1b".decode("utf-8", "surrogateescape")
+        loop = []
+        loop.append(loop)
+        self.log.info("mark-own {text}", text=binary)
+        self.log.error("mark-format " + binary)
+        self.log.warn("mark-chinese \u4f60\u597d")
+        self.log.info("mark-value {value}", value=Unprintable())
+        self.log.info("mark-loop", value=loop)
+        print("mark-print", binary)
+        print("mark-stderr", binary, file=sys.stderr)
+        legacy.msg("mark-legacy", binary)
+        try:
+            raise ValueError("mark-error " + binary)
+        except ValueError:
+            self.log.failure("mark-failure {text}", text=binary)
+        self.log.info("mark-end")
+        self.node.clock.callLater(0, self.node.shutdown)
+
+
+class Died(Actor):
+    """Does not start, for a reason that no file takes."""
+
+    async def started(self):
+        raise ValueError("binary \udcff\nline")
