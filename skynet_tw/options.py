@@ -1,46 +1,25 @@
 # -*- test-case-name: tests.test_options -*-
-"""The options of ``twistd skynet``: read from the command line and a TOML file."""
+"""The command line of ``twistd skynet``, and what its ``--start`` names."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any, NoReturn
 
+from twisted.logger import Logger
 from twisted.python import usage
 
-from .addresses import split
 from .boot import Start
-from .errors import BadAddress
+from .config import WIRES, Config, check, dashed, read, where
 from .node.actor import Actor
+from .reasons import import_failed, one_line
+from .text import shown
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+__all__ = ["WIRES", "Config", "Options", "check", "load_start"]
 
-
-#: The harbor protocols that a node can speak.
-WIRES = ("modern", "2013")
-
-
-@dataclass
-class Config:
-    """What a node is told, checked; addresses are still text."""
-
-    harbor: int = 1
-    master: str = "127.0.0.1:2013"
-    standalone: str | None = None
-    address: str = "127.0.0.1:2526"
-    listen: str | None = None
-    wire: str = "modern"
-    start: tuple[str, ...] = ()
-    path: str | None = None
-    boot_timeout: float = 30.0
-    call_timeout: float = 30.0
+_log = Logger()
 
 
 class Options(usage.Options):
@@ -58,7 +37,6 @@ class Options(usage.Options):
         ["address", None, None, "HOST:PORT that others dial (127.0.0.1:2526)"],
         ["listen", None, None, "HOST:PORT that is bound, where that differs"],
         ["wire", None, None, "the harbor protocol: modern or 2013 (modern)"],
-        ["path", None, None, "a directory to put in front of the import path"],
         [
             "boot-timeout",
             None,
@@ -72,11 +50,16 @@ class Options(usage.Options):
     def __init__(self) -> None:
         super().__init__()
         self.starts: list[str] = []
+        self.paths: list[str] = []
         self.config = Config()
 
     def opt_start(self, text: str) -> None:
         """Start an actor, "pkg.module:Class arg ..."; may be given again, in order."""
         self.starts.append(text)
+
+    def opt_path(self, directory: str) -> None:
+        """Put a directory in front of the import path; may be given again, in order."""
+        self.paths.append(directory)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802
         """Read the command line; what it cannot mean ends the program with one line."""
@@ -89,96 +72,30 @@ class Options(usage.Options):
     def postOptions(self) -> None:  # noqa: N802
         """Merge and check; a bad value ends the program with one line."""
         try:
-            given: dict[str, Any] = {}
-            if self["config"] is not None:
-                given.update(_read(self["config"]))
-            given.update(
-                (key.replace("-", "_"), value)
+            given = {
+                key.replace("-", "_"): value
                 for key, value in self.items()
                 if value is not None and key != "config"
-            )
+            }
             if self.starts:
                 given["start"] = self.starts
-            self.config = check(given)
-        except (BadAddress, ValueError, OSError) as error:
+            if self.paths:
+                given["path"] = self.paths
+            file: str | None = self["config"]
+            if file is None:
+                self.config = check(given)
+                return
+            named = {key: f"--{dashed(key)}" for key in given}
+            self.config = check(
+                {**read(file), **given},
+                lambda key: named.get(key) or f"{where(file)} {dashed(key)}",
+            )
+        except ValueError as error:
             _give_up(str(error))
 
 
 def _give_up(reason: str) -> NoReturn:
-    raise SystemExit(f"skynet: {reason}")
-
-
-def _read(path: str) -> dict[str, Any]:
-    with open(path, "rb") as file:
-        try:
-            table = tomllib.load(file)
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"--config {path}: {error}") from error
-    return {key.replace("-", "_"): value for key, value in table.items()}
-
-
-def check(given: dict[str, Any]) -> Config:
-    """Turn given values into a configuration.
-
-    :raises ValueError: a value or a key is wrong; the text says which and why.
-    """
-    known = {field.name for field in fields(Config)}
-    for key in given:
-        if key not in known:
-            raise ValueError(f"there is no option {key.replace('_', '-')!r}")
-    config = Config(**given)
-    config.harbor = _number("harbor", config.harbor, int)
-    if not 0 <= config.harbor <= 255:
-        raise ValueError(f"--harbor {config.harbor} is not in 0..255")
-    config.boot_timeout = _seconds("boot-timeout", config.boot_timeout)
-    config.call_timeout = _seconds("call-timeout", config.call_timeout)
-    config.wire = str(config.wire)  # TOML: wire = 2013
-    if config.wire not in WIRES:
-        raise ValueError(f"--wire {config.wire!r} is not one of: {', '.join(WIRES)}")
-    if not isinstance(config.start, (list, tuple)) or not all(
-        isinstance(start, str) for start in config.start
-    ):
-        raise ValueError("start: a list of texts is wanted")
-    if config.path is not None and not isinstance(config.path, str):
-        raise ValueError(f"--path: {config.path!r} is not text")
-    config.start = tuple(config.start)
-    for name in ("master", "standalone", "address", "listen"):
-        value = getattr(config, name)
-        if value is None:
-            continue
-        if not isinstance(value, str):
-            raise ValueError(f"--{name}: {value!r} is not text")
-        try:
-            where = split(value)
-        except BadAddress as error:
-            raise ValueError(f"--{name}: {error}") from error
-        if name == "address" and where is None:
-            raise ValueError(f"--address {value!r}: others can dial HOST:PORT only")
-    if config.harbor == 0 and config.standalone is not None:
-        raise ValueError("--standalone needs a --harbor of 1-255")
-    if not {"harbor", "master", "standalone"} & given.keys():
-        # Nobody spoke of a network: this node is one of its own.
-        config.standalone = config.master
-    elif config.standalone is not None and "master" not in given:
-        config.master = config.standalone
-    return config
-
-
-def _number(name: str, value: Any, kind: type[Any]) -> Any:
-    # TOML has booleans and fractions, which are not what they would be turned into.
-    if not isinstance(value, bool) and (kind is float or not isinstance(value, float)):
-        try:
-            return kind(value)
-        except (TypeError, ValueError):
-            pass
-    raise ValueError(f"--{name} {value!r} is not a number")
-
-
-def _seconds(name: str, value: Any) -> float:
-    seconds: float = _number(name, value, float)
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"--{name} {value!r} is not a number of seconds")
-    return seconds
+    raise SystemExit(f"skynet: {one_line(reason)}")
 
 
 def load_start(text: str) -> Start:
@@ -187,26 +104,46 @@ def load_start(text: str) -> Start:
     :param text: ``pkg.module:Class arg ...``, words as in a shell.
     :raises ValueError: nothing of that name can be imported, or it is no actor.
     """
+    named = f"--start {shown(text)}"
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ValueError(f"--start {text!r}: {error}") from error
+        raise ValueError(f"{named}: {error}") from error
     name, args = (words[0], words[1:]) if words else ("", [])
     module_name, colon, class_name = name.partition(":")
     if not colon or not module_name or not class_name:
-        raise ValueError(f"--start {text!r}: 'pkg.module:Class' is wanted")
+        raise ValueError(f"{named}: 'pkg.module:Class' is wanted")
+    try:
+        found = _find(module_name, class_name)
+    except _NotFoundError as error:
+        raise ValueError(f"{named}: {error}") from None
+    except BaseException as error:
+        # Code of the user's: it may as well call sys.exit().
+        _log.failure("{named}: the import failed", where=where)
+        reason = import_failed(error, module_name)
+        raise ValueError(f"{named}: {reason}") from error
+    return Start(found, tuple(args))
+
+
+class _NotFoundError(Exception):
+    """No module, or no class, has that name."""
+
+
+def _find(module_name: str, class_name: str) -> type[Actor]:
     try:
         found: Any = import_module(module_name)
-    except Exception as error:
-        kind = type(error).__name__
-        raise ValueError(f"--start {text!r}: {kind}: {error}") from error
+    except ModuleNotFoundError as error:
+        # Not one that a module of the user's looked for.
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise _NotFoundError(f"ModuleNotFoundError: {error}") from None
+        raise
     for part in class_name.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise ValueError(
-                f"--start {text!r}: module {module_name} has no {class_name!r}"
+            raise _NotFoundError(
+                f"module {module_name} has no {class_name!r}"
             ) from None
     if not (isinstance(found, type) and issubclass(found, Actor)):
-        raise ValueError(f"--start {text!r}: {class_name} is not an Actor")
-    return Start(found, tuple(args))
+        raise _NotFoundError(f"{class_name} is not an Actor")
+    return found

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import (
@@ -42,11 +42,14 @@ from .node.limits import Limits
 from .node.node import Node
 from .node.services import UniqueServices
 from .options import Config, Options, load_start
+from .reasons import one_line
 from .service import NodeService
 
 __all__ = ["Options", "build", "endpoints", "makeService"]
 
 _log = Logger()
+
+_E = TypeVar("_E")
 
 
 def makeService(options: Options) -> IService:
@@ -56,8 +59,7 @@ def makeService(options: Options) -> IService:
     _show_boot_failures_in_one_line()
     keep_large_blocks()
     config = options.config
-    if config.path is not None:
-        sys.path.insert(0, os.path.abspath(config.path))
+    sys.path[:0] = map(os.path.abspath, config.path)
     try:
         starts = [load_start(text) for text in config.start]
         # First, so that whoever reads "node ready" may send a signal.
@@ -110,12 +112,10 @@ def build(
             factory = MasterFactory2013(clock, client, retry_policy, limits)
         else:
             factory = MasterFactory(clock, limits)
-        master = MasterPort(
-            factory,
-            server(config.standalone),
-            config.standalone,
-            client,
+        port = addresses.Reachable(
+            _endpoint("standalone", server, config.standalone), client
         )
+        master = MasterPort(factory, port, config.standalone, port.dial)
         starts = [Start(UniqueServices), Start(DataCenter), *starts]
     remote: HarborRemote | HarborRemote2013 | None = None
     if config.harbor:
@@ -123,11 +123,16 @@ def build(
         if master is not None and config.master == config.standalone:
             way = master
         else:
-            way = client(config.master)
+            way = _endpoint("master", client, config.master)
+        listen = (
+            _endpoint("address", server, config.address)
+            if config.listen is None
+            else _endpoint("listen", server, config.listen)
+        )
         remote = (HarborRemote2013 if is_2013 else HarborRemote)(
             config.harbor,
             config.address,
-            server(config.listen or config.address),
+            listen,
             way,
             client,
             clock,
@@ -154,6 +159,14 @@ def build(
     )
 
 
+def _endpoint(name: str, make: Callable[[str], _E], text: str) -> _E:
+    """Make the endpoint of an option, and name the option if that fails."""
+    try:
+        return make(text)
+    except BadAddress as error:
+        raise BadAddress(f"--{name}: {error}") from error
+
+
 def endpoints(
     reactor: Any,
 ) -> tuple[
@@ -171,15 +184,15 @@ def _show_boot_failures_in_one_line() -> None:
     """Let Python end with one line, not a traceback, when a boot fails at once."""
     show = sys.excepthook
 
-    def one_line(
+    def in_one_line(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         if isinstance(error, BootFailed):
-            sys.stderr.write(f"skynet: {error}\n")
+            sys.stderr.write(f"skynet: {one_line(str(error))}\n")
         else:
             show(kind, error, trace)
 
-    sys.excepthook = one_line
+    sys.excepthook = in_one_line
 
 
 def _stop_with_failure(reactor: Any) -> Callable[[BootFailed], None]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from skynet_tw import addresses
 from skynet_tw.errors import BadAddress
@@ -35,6 +39,40 @@ class SplitTests(SynchronousTestCase):
         for text in ("", "host", "host:", "host:port", "::1:5", "a:65536", "a:-1"):
             with self.assertRaises(BadAddress):
                 addresses.split(text)
+        for text in ("[a]:1", "[1.2.3.4]:1", "a b:1", "a\n:1", "a\udcff:1", "a:\u0661"):
+            with self.assertRaises(BadAddress) as caught:
+                addresses.split(text)
+            self.assertTrue(str(caught.exception).isprintable())
+
+    def test_everywhere(self) -> None:
+        """All forms of the address of all interfaces are known, and no other is one."""
+        four = ("", "*", "0", "0.0", "0.0.0.0", "0x0", "::ffff:0.0.0.0", "::ffff:0:0")
+        for host in (*four, "::", "0::0", "::%eth0"):
+            self.assertTrue(addresses.is_everywhere(host), host)
+            own = "127.0.0.1" if host in four else "::1"
+            self.assertEqual(addresses.reachable(host), own, host)
+        for host in (
+            "127.0.0.1",
+            "0.0.0.1",
+            "::1",
+            "::ffff:1.2.3.4",
+            "host",
+            "0x",
+            "1",
+        ):
+            self.assertFalse(addresses.is_everywhere(host), host)
+            self.assertEqual(addresses.reachable(host), host)
+
+    def test_bound(self) -> None:
+        """An endpoint string says what it binds, as far as it does."""
+        for text, expected in [
+            ("tcp:5", ("", 5)),
+            ("tcp:port=5:interface=10.0.0.1", ("10.0.0.1", 5)),
+            (r"tcp6:0:interface=\:\:1:backlog=5", ("::1", 0)),
+            ("systemd:domain=INET:index=0", ("", None)),
+            ("unix:/a/b", ("", None)),
+        ]:
+            self.assertEqual(addresses.bound(text), expected)
 
 
 class EndpointTests(SynchronousTestCase):
@@ -65,3 +103,59 @@ class EndpointTests(SynchronousTestCase):
         for text in ("tcp:port", "tcp:", "tcp:1:backlog=x", "tcp:1:no=such"):
             with self.assertRaises(BadAddress):
                 addresses.server(self.reactor, text)
+
+    def test_any_error(self) -> None:
+        """Whatever the parser of a kind of endpoint raises, the text is refused."""
+
+        def fail(reactor: Any, text: str) -> None:
+            raise ImportError("no module\nof that name")
+
+        self.patch(addresses, "serverFromString", fail)
+        self.patch(addresses, "clientFromString", fail)
+        for make in (addresses.server, addresses.client):
+            with self.assertRaises(BadAddress) as caught:
+                make(self.reactor, "ssl:5")
+            self.assertIn("'ssl:5'", str(caught.exception))
+
+
+class ReachableTests(SynchronousTestCase):
+    """Who listens can dial the same port, whatever is bound."""
+
+    def dialed(self, host: IAddress, text: str = "tcp:0") -> str:
+        """What is dialed when *host* was bound."""
+
+        class Port:
+            def getHost(self) -> IAddress:
+                return host
+
+        class Listening:
+            def listen(self, factory: Factory) -> Deferred[Any]:
+                return succeed(Port())
+
+        dialed: list[str] = []
+        listening: Any = Listening()
+        client: Any = dialed.append
+        port = addresses.Reachable(listening, client)
+        self.assertIsInstance(self.successResultOf(port.listen(Factory())), Port)
+        port.dial(text)
+        return dialed[0]
+
+    def test_dial(self) -> None:
+        """The real port, on loopback where that is all interfaces."""
+        for host, dialed in [
+            (IPv4Address("TCP", "0.0.0.0", 5), "127.0.0.1:5"),
+            (IPv4Address("TCP", "10.0.0.1", 5), "10.0.0.1:5"),
+            (IPv6Address("TCP", "::", 5), "[::1]:5"),
+            (IPv6Address("TCP", "fd00::1", 5), "[fd00::1]:5"),
+            (UNIXAddress(b"/a:b"), r"unix:/a\:b"),
+        ]:
+            self.assertEqual(self.dialed(host), dialed)
+
+    def test_unknown(self) -> None:
+        """A port whose kind says nothing is dialed by its own words."""
+        self.assertEqual(self.dialed(_UnknownAddress(), "kind:x"), "kind:x")
+
+
+@implementer(IAddress)
+class _UnknownAddress:
+    """The address of a kind of port that nobody has heard of."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -13,6 +15,12 @@ from .processes import NodeProcess
 
 LOOPBACK = "127.0.0.1:0"
 ACTORS = str(Path(__file__).resolve().parent / "actors")
+
+
+def _line_of(source: str) -> int:
+    """Where in the actors' module a piece of source is."""
+    text = (Path(ACTORS) / "actors.py").read_text()
+    return text.count("\n", 0, text.index(source)) + 1
 
 
 class CommandLineTests(TestCase):
@@ -33,12 +41,17 @@ class CommandLineTests(TestCase):
         await process.wait_for("node ready")
         return process, found[1]
 
-    async def failure(self, *options: str, by: str = "twistd") -> str:
-        """The one line with which a boot fails; its status is not 0."""
+    async def failure(
+        self, *options: str, by: str = "twistd", traceback: bool = False
+    ) -> str:
+        """The one line with which a boot fails; its status is not 0.
+
+        :param traceback: whether code of the user's failed: then that is there, once.
+        """
         process = self.node(*options, by=by)
         status = await process.wait()
         self.assertEqual(status, 1, process.output)
-        self.assertNotIn("Traceback", process.output)
+        self.assertEqual(process.output.count("Traceback"), traceback, process.output)
         lines = [x for x in process.lines if "skynet: " in x or "boot failed" in x]
         self.assertEqual(len(lines), 1, process.output)
         return lines[0]
@@ -147,8 +160,97 @@ class CommandLineTests(TestCase):
 
     async def test_started_raises(self) -> None:
         """An actor whose `started` raises ends the boot with its name and error."""
-        line = await self.failure("--harbor", "0", "--start", "actors:Broken no luck")
-        self.assertRegex(line, "Broken.*ValueError: no luck")
+        for by in ("twistd", "twist"):
+            start = ("--harbor", "0", "--start", "actors:Broken no luck")
+            line = await self.failure(*start, by=by, traceback=True)
+            number = _line_of('raise ValueError(" ".join(args))')
+            said = rf"Broken.*ValueError: no luck \({ACTORS}/actors.py:{number}\)$"
+            self.assertRegex(line, said)
+            start = ("--harbor", "0", "--start", "actors:Died")
+            line = await self.failure(*start, by=by, traceback=True)
+            self.assertIn(
+                r"Died did not start: ValueError: binary \udcff; line (", line
+            )
+
+    async def test_import_raises(self) -> None:
+        """A module that raises ends the boot with error, file and line."""
+        source = "import sys\n\nsys.exit('binary \\udcff')\n"
+        for name, text, said in [
+            ("leaves", source, r"SystemExit: binary \udcff (%s:3)"),
+            ("inner", "\nimport no_such\n", "No module named 'no_such' (%s:2)"),
+            ("wrong", "x = 1\n  y = 2\n", "(%s:2)"),
+        ]:
+            with tempfile.TemporaryDirectory() as directory:
+                path = Path(directory) / f"{name}.py"
+                path.write_text(text)
+                (Path(directory) / "outer.py").write_text(f"import {name}")
+                for module, by in ((name, "twistd"), ("outer", "twist")):
+                    options = ("--path", directory, "--start", f"{module}:Actor")
+                    line = await self.failure(*options, by=by, traceback=True)
+                    self.assertIn(f"skynet: --start '{module}:Actor': ", line)
+                    self.assertIn(said % path, line)
+
+    async def test_paths(self) -> None:
+        """Each --path counts, the first one first."""
+        with tempfile.TemporaryDirectory() as directory:
+            for number in "12":
+                path = Path(directory) / number
+                path.mkdir()
+                source = f"from actors import *\nclass Two{number}(Greeter): pass"
+                (path / "both.py").write_text(source)
+            options = ("--path", f"{directory}/2", "--path", f"{directory}/1")
+            process = self.node(*options, "--harbor", "0", "--start", "both:Two2")
+            await process.wait_for("node ready: harbor 0, 0 peers, 1 actors")
+            self.assertEqual(await process.stop(), 0)
+            line = await self.failure(*options, "--start", "both:Two1")
+            self.assertIn("module both has no 'Two1'", line)
+
+    async def test_standalone(self) -> None:
+        """A node reaches its own master, whatever of this machine that listens on."""
+        with tempfile.TemporaryDirectory() as directory:
+            for where in (
+                *(":0", "0.0.0.0:0", "[::]:0", "[::1]:0", "localhost:0"),
+                *("tcp:0", "tcp:0:interface=127.0.0.1", "tcp6:0"),
+                f"unix:{directory}/socket:mode=600",
+            ):
+                for wire in ("modern", "2013"):
+                    options = ("--standalone", where, "--address", LOOPBACK)
+                    process = self.node(*options, "--wire", wire)
+                    await process.wait_for("node ready: harbor 1, 0 peers, 2 actors")
+                    self.assertEqual(await process.stop(), 0)
+
+    async def test_standalone_refused(self) -> None:
+        """A master's port that the node cannot dial, or bind, ends the boot at once."""
+        for where in ("ssl:0", "tls:0"):
+            line = await self.failure("--standalone", where, "--address", LOOPBACK)
+            self.assertIn(f"--standalone '{where}': how the node itself", line)
+        for option in ("--standalone", "--listen"):
+            line = await self.failure(option, "tcp:port", "--address", LOOPBACK)
+            self.assertIn(f"{option}: 'tcp:port': no endpoint to listen on", line)
+        line = await self.failure("--master", "tcp:2013", "--address", LOOPBACK)
+        self.assertIn("--master: 'tcp:2013': no endpoint to connect to", line)
+
+    async def test_listen(self) -> None:
+        """The port that the system chose for --listen is told to the others."""
+        for listen in (LOOPBACK, ":0", "tcp:0"):
+            options = ("--standalone", LOOPBACK, "--listen", listen)
+            first = self.node(*options)
+            await first.wait_for("node ready")
+            [port] = re.findall(r"HarborFactory starting on (\d+)", first.output)
+            said = f"harbor 1 at 127.0.0.1:{port} joined"
+            self.assertIn(said, first.output)
+            self.assertEqual(await first.stop(), 0)
+
+    async def test_port_in_use_daemon(self) -> None:
+        """A daemon that cannot bind says so: its parent's status is not 0."""
+        taken = self.reserved()
+        with tempfile.TemporaryDirectory() as directory:
+            log = Path(directory) / "log"
+            twistd = str(Path(sys.executable).with_name("twistd"))
+            options = [f"--pidfile={directory}/pid", f"--logfile={log}", "skynet"]
+            process = NodeProcess.start(reactor, [twistd, *options, "--address", taken])
+            self.assertEqual(await process.wait(), 1)
+            self.assertIn("cannot listen on", process.output)
 
     async def test_bad_numbers(self) -> None:
         """An id or a limit out of range is named, with the range."""
@@ -158,7 +260,8 @@ class CommandLineTests(TestCase):
     async def test_long_name(self) -> None:
         """A global name of 16 bytes ends the boot of the actor that wants it."""
         name = "SIXTEEN_BYTES_16"
-        line = await self.failure("--harbor", "0", "--start", f"actors:Named {name}")
+        start = ("--harbor", "0", "--start", f"actors:Named {name}")
+        line = await self.failure(*start, traceback=True)
         self.assertRegex(line, f"{name}.*16 bytes.*15")
 
     async def test_plugin_listed(self) -> None:

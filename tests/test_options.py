@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from skynet_tw import config
 from skynet_tw.node.actor import Actor
 from skynet_tw.options import Config, Options, load_start
 
@@ -68,6 +72,7 @@ class CommandLineTests(OptionsTestCase):
             *("--start", "a:A 1"),
             *("--start", "b:B"),
             *("--path", "somewhere"),
+            *("--path", "else/where"),
             *("--boot-timeout", "5"),
             *("--call-timeout", "0.5"),
         )
@@ -79,7 +84,7 @@ class CommandLineTests(OptionsTestCase):
             listen="[::]:4",
             wire="modern",
             start=("a:A 1", "b:B"),
-            path="somewhere",
+            path=("somewhere", "else/where"),
             boot_timeout=5.0,
             call_timeout=0.5,
         )
@@ -114,6 +119,52 @@ class CommandLineTests(OptionsTestCase):
         """Endpoint strings are addresses, where nobody else has to dial them."""
         for option in ("--master", "--standalone", "--listen"):
             self.parse(option, "tcp:2013:interface=127.0.0.1")
+        self.parse("--standalone", "tls:2013", "--master", "tls:here:2013")
+
+    def test_told(self) -> None:
+        """Others are told what they can dial: what is bound, unless it is said."""
+        cases: dict[tuple[str, ...], str] = {
+            (): "127.0.0.1:2526",
+            ("--address", "host:0"): "host:0",
+            ("--address", "host:00"): "host:0",
+            ("--address", "[::1]:5"): "[::1]:5",
+            # Where that is all interfaces, this machine is told.
+            ("--listen", "10.0.0.1:5"): "10.0.0.1:5",
+            ("--listen", "10.0.0.1:0"): "10.0.0.1:0",
+            ("--listen", "[::1]:5"): "[::1]:5",
+            ("--listen", "0.0.0.0:5"): "127.0.0.1:5",
+            ("--listen", "[::]:5"): "127.0.0.1:5",
+            ("--listen", ":0"): "127.0.0.1:0",
+            ("--listen", "tcp:5"): "127.0.0.1:5",
+            ("--listen", "tcp:0"): "127.0.0.1:0",
+            ("--listen", "tcp:5:interface=10.0.0.1"): "10.0.0.1:5",
+            ("--listen", r"tcp6:5:interface=\:\:1"): "[::1]:5",
+            ("--listen", "systemd:domain=INET:index=0"): "127.0.0.1:0",
+            # What the system chooses, others cannot be told otherwise.
+            ("--listen", "0.0.0.0:0", "--address", "host:5"): "host:0",
+            ("--listen", "tcp:0", "--address", "host:5"): "host:0",
+            ("--listen", "0.0.0.0:7", "--address", "host:5"): "host:5",
+            ("--listen", "unix:/a/b", "--address", "host:5"): "host:5",
+            # A node without a harbor tells nobody.
+            ("--harbor", "0", "--address", ":5"): ":5",
+        }
+        for wire in ("modern", "2013"):
+            for args, told in cases.items():
+                with self.subTest(args=args, wire=wire):
+                    self.assertEqual(self.parse("--wire", wire, *args).address, told)
+
+    def test_told_everywhere(self) -> None:
+        """An address that means all interfaces is not told to others."""
+        hosts = ["", "*", "0", "0.0", "0.0.0.0", "0x0", "[::]", "[0::0]"]
+        for host in [*hosts, "[::ffff:0.0.0.0]", "[::%eth0]"]:
+            for more in ((), ("--listen", "0.0.0.0:5"), ("--wire", "2013")):
+                with self.subTest(host=host, more=more):
+                    line = self.refused("--address", f"{host}:5", *more)
+                    self.assertIn(f"--address '{host}:5': others are told", line)
+                    self.assertIn("--listen", line)
+            file = self.file(f"address = '{host}:5'")
+            self.assertIn(f"{file}: address", self.refused("--config", file))
+            self.assertEqual(self.parse("--standalone", f"{host}:5").harbor, 1)
 
     def test_refused(self) -> None:
         """A bad value ends the program with one line that names it."""
@@ -128,6 +179,19 @@ class CommandLineTests(OptionsTestCase):
             ("--call-timeout", "nan"): "nan",
             ("--wire", "2099"): "'2099' is not one of: modern, 2013",
             ("--master", "nowhere"): "--master",
+            ("--master", ":1"): "--master ':1': nobody can dial all interfaces",
+            ("--master", "0.0.0.0:1"): "nobody can dial all interfaces",
+            ("--master", "host:0"): "nobody can dial port 0",
+            ("--standalone", "ssl:1"): "say it with --master",
+            ("--standalone", "tls:1"): "say it with --master",
+            ("--listen", "unix:/a/b"): "no port for others to dial",
+            ("--listen", "unix:/a/b", "--address", "a:0"): "no port for others",
+            ("--address", "[host]:1"): "'host'",
+            ("--address", "a b:1"): "neither HOST:PORT",
+            ("--address", "a\udcff:1"): "a\\udcff",
+            ("--address", "a:" + "1" * 5000): "neither HOST:PORT",
+            ("--harbor", "1" * 5000): "--harbor",
+            ("--wire", "\n"): "--wire",
             ("--standalone", "x:y"): "--standalone",
             ("--address", "host:65536"): "65536",
             ("--address", "tcp:2526"): "--address",
@@ -173,7 +237,7 @@ class FileTests(OptionsTestCase):
             listen="[::]:4",
             wire="modern",
             start=("a:A 1", "b:B"),
-            path="somewhere",
+            path=("somewhere",),
             boot_timeout=5.0,
             call_timeout=0.5,
         )
@@ -187,27 +251,138 @@ class FileTests(OptionsTestCase):
         self.assertEqual(got, (8, "me:3", ("b:B",)))
 
     def test_refused(self) -> None:
-        """A bad file ends the program with one line that says what is wrong."""
-        cases: dict[str | bytes, str] = {
-            "harbour = 1": "harbour",
-            "config = 'x'": "config",
-            "harbor = true": "True",
-            "harbor = 1.5": "1.5",
-            "harbor = []": "[]",
-            "boot-timeout = true": "True",
-            "master = 5": "--master",
-            "path = 5": "--path",
-            "wire = '2099'": "2099",
-            "wire = true": "'True' is not one of",
-            "start = 'a:A'": "start",
-            "start = 5": "start",
-            "start = [5]": "start",
-            "harbor": "--config",
-            b"\xff": "utf-8",
+        """A bad value ends the program with one line: the file, the key, the reason."""
+        cases: dict[str, tuple[str, str]] = {
+            "harbor = true": ("harbor", "True is not a number"),
+            "harbor = 1.5": ("harbor", "1.5"),
+            "harbor = []": ("harbor", "[]"),
+            "harbor = 256": ("harbor", "256 is not in 0..255"),
+            "harbor = 1979-05-27": ("harbor", "1979"),
+            "boot-timeout = true": ("boot-timeout", "True"),
+            "boot_timeout = -1": ("boot-timeout", "-1"),
+            "call_timeout = inf": ("call-timeout", "inf"),
+            "master = 5": ("master", "5 is not text"),
+            "master = 'nowhere'": ("master", "nowhere"),
+            "listen = {a = 1}": ("listen", "{'a': 1} is not text"),
+            "path = 5": ("path", "5"),
+            "path = ['a', 5]": ("path", "['a', 5]"),
+            "wire = '2099'": ("wire", "2099"),
+            "wire = true": ("wire", "'True' is not one of"),
+            "start = 'a:A'": ("start", "a list of texts"),
+            "start = 5": ("start", "5"),
+            "start = [5]": ("start", "[5]"),
         }
-        for text, named in cases.items():
+        for text, (key, reason) in cases.items():
             with self.subTest(text=text):
-                self.assertIn(named, self.refused("--config", self.file(text)))
+                path = self.file(text)
+                line = self.refused("--config", path)
+                self.assertIn(f"--config {path}: {key}", line)
+                self.assertIn(reason, line)
+
+    def test_who_said_it(self) -> None:
+        """A value is blamed on the file only where the command line says no other."""
+        path = self.file("harbor = 5")
+        line = self.refused("--config", path, "--harbor", "256")
+        self.assertEqual(line, "skynet: --harbor '256' is not in 0..255")
+
+    def test_paths(self) -> None:
+        """The import path is one text, or a list of them; the command line wins."""
+        for text, expected in [
+            ("path = 'a'", ("a",)),
+            ("path = ['a', 'b']", ("a", "b")),
+            ("path = []", ()),
+        ]:
+            self.assertEqual(self.parse("--config", self.file(text)).path, expected)
+        file = self.file("path = ['a', 'b']")
+        config = self.parse("--config", file, "--path", "c", "--path", "d")
+        self.assertEqual(config.path, ("c", "d"))
+
+    def test_byte_order_mark(self) -> None:
+        """The mark that some editors put in front of UTF-8 is no part of the text."""
+        path = self.file("\ufeffharbor = 7".encode())
+        self.assertEqual(self.parse("--config", path).harbor, 7)
+
+    def test_unreadable(self) -> None:
+        """A file that cannot be read, or is no TOML, is named with the cause."""
+        cases: dict[bytes, str] = {
+            b"harbor": "Expected '='",
+            b"harbor = 1\nharbor = 2": "overwrite",
+            b"# one\nmaster = 'h\xff:1'": "not UTF-8: byte 0xff in line 2",
+            b"\xe4": "not UTF-8: byte 0xe4 in line 1",
+            "harbor = 1".encode("utf-16"): "UTF-16",
+            "harbor = 1".encode("utf-16-be"): "line 1",
+            b"\xef\xbb\xbf\xef\xbb\xbfharbor = 1": "line 1",
+            b"harbor = " + b"1" * 5000: "4300",
+            b"harbor = " + b"[" * 100_000: "too deep",
+        }
+        for data, reason in cases.items():
+            with self.subTest(data=data[:30]):
+                path = self.file(data)
+                line = self.refused("--config", path)
+                self.assertTrue(line.startswith(f"skynet: --config {path}: "), line)
+                self.assertIn(reason, line)
+        directory = str(_directory(self))
+        line = self.refused("--config", directory)
+        self.assertEqual(line, f"skynet: --config {directory}: Is a directory")
+        line = self.refused("--config", "/no/such\nfile\udcff")
+        self.assertIn(r"such; file\udcff: No such file", line)
+        self.assertIn("null byte", self.refused("--config", "a\0b"))
+
+    def test_no_permission(self) -> None:
+        """A file that may not be read is named with the system's reason."""
+
+        def refuse(path: str, mode: str) -> None:
+            raise PermissionError(13, "Permission denied", path)
+
+        # The tests may run as root, who may read everything.
+        vars(config)["open"] = refuse
+        self.addCleanup(vars(config).pop, "open")
+        line = self.refused("--config", "node.toml")
+        self.assertEqual(line, "skynet: --config node.toml: Permission denied")
+
+    def test_both_spellings(self) -> None:
+        """A key that is given in both of its spellings is refused; both are named."""
+        for one, other in [
+            ("boot-timeout", "boot_timeout"),
+            ("call_timeout", "call-timeout"),
+        ]:
+            path = self.file(f"{one} = 1\n{other} = 1")
+            line = self.refused("--config", path)
+            said = f"--config {path}: {one!r} and {other!r} are one key, given twice"
+            self.assertIn(said, line)
+
+    def test_unknown_key(self) -> None:
+        """A key that is none is named with its file and the nearest that is one."""
+        cases = {
+            "harbour = 1": ("'harbour'", "the nearest is harbor"),
+            "Harbor = 1": ("'Harbor'", "the nearest is harbor"),
+            "adress = 1": ("'adress'", "the nearest is address"),
+            "boottimeout = 1": ("'boottimeout'", "the nearest is boot-timeout"),
+            "CALL_TIMEOUT = 1": ("'CALL_TIMEOUT'", "the nearest is call-timeout"),
+            "[master]": ("--config", "master: {} is not text"),
+            "[skynet]\nharbor = 1": ("'skynet'", "there are harbor, master"),
+            "config = 'x'": ("'config'", "there"),
+            '"a\\nb\\u0007" = 1': (r"'a\nb\x07'", "there are harbor"),
+        }
+        for text, (named, hint) in cases.items():
+            with self.subTest(text=text):
+                path = self.file(text)
+                line = self.refused("--config", path)
+                self.assertIn(f"--config {path}: ", line)
+                self.assertIn(named, line)
+                self.assertIn(hint, line)
+
+    @given(st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
+    def test_any_bytes(self, data: bytes) -> None:
+        """Whatever is in a file, it is understood or refused with one line."""
+        path = _directory(self) / "node.toml"
+        path.write_bytes(data)
+        try:
+            self.parse("--config", str(path))
+        except SystemExit as error:
+            line = str(error.code)
+            self.assertTrue(line.startswith(f"skynet: --config {path}: "), line)
+            self.assertTrue(line.isprintable(), line)
 
 
 class LoadTests(SynchronousTestCase):
@@ -243,11 +418,55 @@ class LoadTests(SynchronousTestCase):
                 self.assertIn(reason, line)
                 self.assertNotIn("\n", line)
 
-    def test_broken_module(self) -> None:
-        """A module that fails when it is imported is named with its error."""
+    def broken(self, source: str, **others: str) -> str:
+        """The line with which a module fails; its traceback is logged once."""
         directory = _directory(self)
-        (directory / "broken_for_test.py").write_text("raise KeyError('inside')")
-        self.patch(__import__("sys"), "path", [str(directory)])
+        for name, text in {"broken_for_test": source, **others}.items():
+            (directory / f"{name}.py").write_text(text)
+        self.patch(sys, "path", [str(directory), *sys.path])
         with self.assertRaises(ValueError) as caught:
             load_start("broken_for_test:Class")
-        self.assertIn("KeyError", str(caught.exception))
+        for name in ("broken_for_test", *others):
+            sys.modules.pop(name, None)
+        self.assertEqual(len(self.flushLoggedErrors()), 1)
+        line = str(caught.exception)
+        self.assertTrue(line.isprintable(), line)
+        self.assertTrue(line.startswith("--start 'broken_for_test:Class': "), line)
+        return line.replace(str(directory), "").partition("': ")[2]
+
+    def test_broken_module(self) -> None:
+        """A module that fails when it is imported is named with file and line."""
+        file = "/broken_for_test.py"
+        cases = {
+            "\nraise KeyError('inside')": f"KeyError: 'inside' ({file}:2)",
+            "import sys\n\nsys.exit(3)": f"SystemExit: 3 ({file}:3)",
+            "raise SystemExit": f"SystemExit ({file}:1)",
+            "raise KeyboardInterrupt": f"KeyboardInterrupt ({file}:1)",
+            "raise GeneratorExit('x')": f"GeneratorExit: x ({file}:1)",
+            "raise ValueError('a\\nb\\x1b')": rf"ValueError: a; b\x1b ({file}:1)",
+            "import json\njson.loads('{')": f"(char 1) ({file}:2)",
+            "def __getattr__(name):\n raise RuntimeError(name)": f"Class ({file}:2)",
+            "def f():\n    raise OSError\nf()": f"OSError ({file}:2)",
+            "x = 1\ndef f(:\n    pass": f"({file}:2)",
+            "if x:\npass": f"({file}:2)",
+            "x = '\0'": "null bytes",
+            "import no_such_module": f"'no_such_module' ({file}:1)",
+            "from os import nothing": f"({file}:1)",
+            "class E(Exception):\n def __str__(s): 1/0\nraise E": f"({file}:3)",
+        }
+        for source, said in cases.items():
+            with self.subTest(source=source):
+                self.assertIn(said, self.broken(source))
+
+    def test_broken_inside(self) -> None:
+        """A module that another one imports is named where it is the one that fails."""
+        cases = {
+            "\nimport no_such_module": "'no_such_module' (/inner_for_test.py:2)",
+            "\n\n1 / 0": "ZeroDivisionError: division by zero (/inner_for_test.py:3)",
+            "x = 1\nx = = 1": "(/inner_for_test.py:2)",
+            "import sys; sys.exit('no')": "SystemExit: no (/inner_for_test.py:1)",
+        }
+        for source, said in cases.items():
+            with self.subTest(source=source):
+                line = self.broken("import inner_for_test", inner_for_test=source)
+                self.assertIn(said, line)

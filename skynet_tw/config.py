@@ -1,0 +1,241 @@
+# -*- test-case-name: tests.test_options -*-
+"""What a node is told, read from a file and checked.
+
+Each text of an error says where the value was given, what it is, and what is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from . import addresses
+from .errors import BadAddress
+from .reasons import one_line
+from .text import shown
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+#: The harbor protocols that a node can speak.
+WIRES = ("modern", "2013")
+
+
+@dataclass
+class Config:
+    """What a node is told, checked; addresses are still text."""
+
+    harbor: int = 1
+    master: str = "127.0.0.1:2013"
+    standalone: str | None = None
+    address: str = "127.0.0.1:2526"
+    listen: str | None = None
+    wire: str = "modern"
+    start: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    boot_timeout: float = 30.0
+    call_timeout: float = 30.0
+
+
+def dashed(key: str) -> str:
+    """Name a key as people write it."""
+    return key.replace("_", "-")
+
+
+def where(path: str) -> str:
+    """Name a file, for the text of an error."""
+    return f"--config {one_line(path)}:"
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read a TOML file; its keys are those of `Config`.
+
+    A byte-order mark of UTF-8, which some editors write, is no part of the text.
+
+    :raises ValueError: it cannot be read or understood; the text names it and says why.
+    """
+    named = where(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{named} {_strerror(error)}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{named} it is UTF-16, by its byte-order mark, and not UTF-8")
+    try:
+        table = tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        text = f"it is not UTF-8: byte 0x{byte:02x} in line {line}"
+        raise ValueError(f"{named} {text}") from error
+    except RecursionError as error:
+        raise ValueError(f"{named} its values are nested too deep") from error
+    except ValueError as error:
+        raise ValueError(f"{named} {error}") from error
+    given: dict[str, Any] = {}
+    spellings: dict[str, str] = {}
+    for spelling, value in table.items():
+        key = spelling.replace("-", "_")
+        if key in spellings:
+            both = f"{spellings[key]!r} and {spelling!r} are one key"
+            raise ValueError(f"{named} {both}, given twice")
+        _check_known(key, spelling, f"{named} ")
+        spellings[key] = spelling
+        given[key] = value
+    return given
+
+
+def _strerror(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _check_known(key: str, spelling: str, named: str = "") -> None:
+    keys = [field.name for field in fields(Config)]
+    if key in keys:
+        return
+    near = get_close_matches(key.lower(), keys, 1, 0.5)
+    hint = "the nearest is" if near else "there are"
+    options = ", ".join(map(dashed, near or keys))
+    raise ValueError(f"{named}there is no option {shown(spelling)}; {hint} {options}")
+
+
+def check(given: dict[str, Any], named: Callable[[str], str] | None = None) -> Config:
+    """Turn given values into a configuration.
+
+    :param named: says where a key was given, by default on the command line.
+    :raises ValueError: a value or a key is wrong; the text says where, which and why.
+    """
+    named = named or (lambda key: f"--{dashed(key)}")
+    for key in given:
+        _check_known(key, dashed(key))
+    config = Config(**given)
+    _check_values(config, named)
+    _check_addresses(config, given, named)
+    return config
+
+
+def _check_values(config: Config, named: Callable[[str], str]) -> None:
+    """Check what is no address, and give it its type."""
+    harbor = _number(named("harbor"), config.harbor, int)
+    if not 0 <= harbor <= 255:
+        raise ValueError(f"{named('harbor')} {shown(config.harbor)} is not in 0..255")
+    config.harbor = harbor
+    for name in ("boot_timeout", "call_timeout"):
+        setattr(config, name, _seconds(named(name), getattr(config, name)))
+    if not isinstance(config.wire, str):
+        config.wire = shown(config.wire)  # TOML: wire = 2013
+    if config.wire not in WIRES:
+        wires = ", ".join(WIRES)
+        raise ValueError(f"{named('wire')} {shown(config.wire)} is not one of: {wires}")
+    if isinstance(config.path, str):
+        config.path = (config.path,)
+    for name in ("start", "path"):
+        texts = getattr(config, name)
+        if not isinstance(texts, (list, tuple)) or not all(
+            isinstance(text, str) for text in texts
+        ):
+            wrong = f"a list of texts is wanted, not {shown(texts)}"
+            raise ValueError(f"{named(name)}: {wrong}")
+        setattr(config, name, tuple(texts))
+
+
+def _check_addresses(
+    config: Config, given: dict[str, Any], named: Callable[[str], str]
+) -> None:
+    """Check the addresses, and that each can be dialed by whom it is told."""
+    split = {
+        name: _split(named(name), getattr(config, name))
+        for name in ("master", "standalone", "address", "listen")
+    }
+    if split["address"] is None:
+        wrong = f"{shown(config.address)}: others can dial HOST:PORT only"
+        raise ValueError(f"{named('address')} {wrong}")
+    if config.harbor == 0 and config.standalone is not None:
+        raise ValueError(f"{named('standalone')} needs a --harbor of 1-255")
+    if not {"harbor", "master", "standalone"} & given.keys():
+        # Nobody spoke of a network: this node is one of its own.
+        config.standalone = config.master
+    elif config.standalone is not None and "master" not in given:
+        config.master = config.standalone
+    if config.harbor == 0:
+        return  # It listens nowhere, and dials nobody.
+    if config.master != config.standalone:
+        if split["master"] is not None:
+            _check_dialed(named("master"), config.master, *split["master"])
+    elif config.master.partition(":")[0] in addresses.WRAPPED_KINDS:
+        raise ValueError(
+            f"{named('standalone')} {shown(config.master)}: how the node itself reaches"
+            " that is not known; say it with --master"
+        )
+    _check_told(config, split["address"], split["listen"], given, named)
+
+
+def _check_told(
+    config: Config,
+    address: tuple[str, int],
+    listen: tuple[str, int] | None,
+    given: dict[str, Any],
+    named: Callable[[str], str],
+) -> None:
+    """Decide what others are told to dial: it is ``config.address``."""
+    host, port = address
+    if addresses.is_everywhere(host):
+        wrong = "others are told to dial it, and nobody can dial all interfaces"
+        advice = "give the host that they reach, and what is bound with --listen"
+        raise ValueError(
+            f"{named('address')} {shown(config.address)}: {wrong}; {advice}"
+        )
+    config.address = addresses.join(host, port)
+    if config.listen is None:
+        return
+    if config.listen.startswith("unix:") and (port == 0 or "address" not in given):
+        wrong = "that has no port for others to dial; give what they dial with"
+        raise ValueError(f"{named('listen')} {shown(config.listen)}: {wrong} --address")
+    bound, bound_port = listen or addresses.bound(config.listen)
+    if "address" not in given:
+        host = host if addresses.is_everywhere(bound) else bound
+        config.address = addresses.join(host, bound_port or 0)
+    elif bound_port == 0:
+        # The system chooses the port: no other can be the one to dial.
+        config.address = addresses.join(host, 0)
+
+
+def _split(name: str, value: Any) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: {shown(value)} is not text")
+    try:
+        return addresses.split(value)
+    except BadAddress as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _check_dialed(name: str, text: str, host: str, port: int) -> None:
+    if addresses.is_everywhere(host) or port == 0:
+        what = "port 0" if port == 0 else "all interfaces"
+        raise ValueError(f"{name} {shown(text)}: nobody can dial {what}")
+
+
+def _number(name: str, value: Any, kind: type[Any]) -> Any:
+    # TOML has booleans and fractions, which are not what they would be turned into.
+    if not isinstance(value, bool) and (kind is float or not isinstance(value, float)):
+        try:
+            return kind(value)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    raise ValueError(f"{name} {shown(value)} is not a number")
+
+
+def _seconds(name: str, value: Any) -> float:
+    seconds: float = _number(name, value, float)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{name} {shown(value)} is not a number of seconds")
+    return seconds
