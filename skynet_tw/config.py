@@ -41,6 +41,7 @@ class Config:
     path: tuple[str, ...] = ()
     boot_timeout: float = 30.0
     call_timeout: float = 30.0
+    stop_grace: float = 10.0
 
 
 def dashed(key: str) -> str:
@@ -127,7 +128,7 @@ def _check_values(config: Config, named: Callable[[str], str]) -> None:
     if not 0 <= harbor <= 255:
         raise ValueError(f"{named('harbor')} {shown(config.harbor)} is not in 0..255")
     config.harbor = harbor
-    for name in ("boot_timeout", "call_timeout"):
+    for name in ("boot_timeout", "call_timeout", "stop_grace"):
         setattr(config, name, _seconds(named(name), getattr(config, name)))
     if not isinstance(config.wire, str):
         config.wire = shown(config.wire)  # TOML: wire = 2013

@@ -44,6 +44,7 @@ class Options(usage.Options):
             "seconds that the boot may take; 0: no limit (30)",
         ],
         ["call-timeout", None, None, "seconds a remote call may take; 0: none (30)"],
+        ["stop-grace", None, None, "seconds that actors may take to stop (10)"],
         ["config", None, None, "a TOML file with the same keys"],
     ]
 

@@ -140,7 +140,13 @@ def build(
             retry_policy=retry_policy,
             limits=limits,
         )
-    node = Node(clock, remote, call_timeout=config.call_timeout, limits=queues)
+    node = Node(
+        clock,
+        remote,
+        call_timeout=config.call_timeout,
+        limits=queues,
+        stop_grace=config.stop_grace,
+    )
     boot = Boot(
         node,
         remote,

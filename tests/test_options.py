@@ -75,6 +75,7 @@ class CommandLineTests(OptionsTestCase):
             *("--path", "else/where"),
             *("--boot-timeout", "5"),
             *("--call-timeout", "0.5"),
+            *("--stop-grace", "1.5"),
         )
         expected = Config(
             harbor=7,
@@ -87,6 +88,7 @@ class CommandLineTests(OptionsTestCase):
             path=("somewhere", "else/where"),
             boot_timeout=5.0,
             call_timeout=0.5,
+            stop_grace=1.5,
         )
         self.assertEqual(config, expected)
 
@@ -177,6 +179,8 @@ class CommandLineTests(OptionsTestCase):
             ("--boot-timeout", "-1"): "-1",
             ("--call-timeout", "inf"): "inf",
             ("--call-timeout", "nan"): "nan",
+            ("--stop-grace", "-1"): "--stop-grace '-1'",
+            ("--stop-grace", "inf"): "--stop-grace 'inf'",
             ("--wire", "2099"): "'2099' is not one of: modern, 2013",
             ("--master", "nowhere"): "--master",
             ("--master", ":1"): "--master ':1': nobody can dial all interfaces",
@@ -227,6 +231,7 @@ class FileTests(OptionsTestCase):
             path = "somewhere"
             boot-timeout = 5
             call_timeout = 0.5
+            stop-grace = 1.5
             """
         )
         expected = Config(
@@ -240,6 +245,7 @@ class FileTests(OptionsTestCase):
             path=("somewhere",),
             boot_timeout=5.0,
             call_timeout=0.5,
+            stop_grace=1.5,
         )
         self.assertEqual(self.parse("--config", path), expected)
 
@@ -261,6 +267,7 @@ class FileTests(OptionsTestCase):
             "boot-timeout = true": ("boot-timeout", "True"),
             "boot_timeout = -1": ("boot-timeout", "-1"),
             "call_timeout = inf": ("call-timeout", "inf"),
+            "stop_grace = 'x'": ("stop-grace", "'x' is not a number"),
             "master = 5": ("master", "5 is not text"),
             "master = 'nowhere'": ("master", "nowhere"),
             "listen = {a = 1}": ("listen", "{'a': 1} is not text"),
