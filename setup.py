@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 #: Decided by measurement, see docs/performance.md.
 COMPILED = [
@@ -46,9 +48,21 @@ def extensions() -> list[Extension]:
         # mypyc has said what it objects to; a newer mypy may find something new.
         sys.stderr.write("skynet_tw: not compiled, it will run as pure Python\n")
         return []
-    for extension in found:
-        extension.optional = True
     return found
 
 
-setup(ext_modules=extensions())
+class BuildAllOrNone(build_ext):
+    """Builds all extensions or none: each is of no use without the others."""
+
+    def build_extensions(self) -> None:
+        """Build them; where one fails, take the others away."""
+        try:
+            super().build_extensions()
+        except Exception as error:
+            sys.stderr.write(f"skynet_tw: not compiled, it will be pure: {error}\n")
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.extensions = []
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildAllOrNone})

@@ -107,7 +107,7 @@ class Node:
         self._over: list[Deferred[None]] = []
         self._has_stopped = False
         self._sleeps: dict[NodeDeferred[None], IDelayedCall] = {}
-        self._thread = get_ident()
+        self._runs_in = get_ident()
         #: Ends the process that the node lives in, see `shutdown`.
         self.on_shutdown: Callable[[], object] | None = None
         #: The boot of this node, where it has one.
@@ -131,10 +131,10 @@ class Node:
 
     def enter_thread(self) -> None:
         """The node runs in the thread that calls this, and its actors with it."""
-        self._thread = get_ident()
+        self._runs_in = get_ident()
 
     def _check_thread(self) -> None:
-        if get_ident() != self._thread:
+        if get_ident() != self._runs_in:
             raise SkynetError(
                 "this is not the reactor's thread; from another one, use"
                 " reactor.callFromThread(...) or twisted.internet.threads"
