@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -17,6 +17,8 @@ from .section import CriticalSection
 from .work import at_work
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from .context import Context, Redirected
     from .node import Node
 
@@ -89,12 +91,13 @@ def _mark(method: _F, mark: str, key: object) -> _F:
 class _NoNode:
     """Stands for an actor's record until it has one."""
 
-    def __get__(self, actor: object, owner: type[Any]) -> Any:
-        if actor is None:
-            return self
+    def __init__(self, actor: Actor) -> None:
+        self._actor = type_name(actor)
+
+    def __getattr__(self, name: str) -> Any:
         raise SkynetError(
-            f"{type_name(actor)} has no node yet: it may use it from `started` on, not"
-            " in `__init__`"
+            f"{self._actor} has no node yet: it may use it from `started` on, not in"
+            " `__init__`"
         )
 
 
@@ -109,10 +112,7 @@ class Actor:
     All is for the reactor's thread; in another one it raises `SkynetError`.
     """
 
-    if TYPE_CHECKING:
-        _context: Context
-    else:
-        _context = _NoNode()
+    _context: Context
     _commands: dict[object, str] = {}  # noqa: RUF012
     _dispatchers: dict[int, str] = {}  # noqa: RUF012
 
@@ -129,6 +129,12 @@ class Actor:
                     _claim(cls, dispatchers, ptype, attribute, f"type {ptype}")
         cls._commands = commands
         cls._dispatchers = dispatchers
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an actor, which has no node yet."""
+        actor = super().__new__(cls)
+        actor._context = cast("Context", _NoNode(actor))
+        return actor
 
     # For subclasses to fill in
 
@@ -179,7 +185,8 @@ class Actor:
 
         What fails later, or has no receiver, is found in the dead-letter record.
         """
-        self._context.node.send(self._context, dest, args, ptype)
+        context = self._context
+        context.node.send(context, dest, args, ptype)
 
     def call(
         self,
@@ -196,7 +203,8 @@ class Actor:
             fails with a `SkynetError`, whose ``retry_safe`` tells whether the
             request may have run.
         """
-        return self._context.node.call(self._context, dest, args, timeout, ptype)
+        context = self._context
+        return context.node.call(context, dest, args, timeout, ptype)
 
     def redirect(self, dest: int | str, *args: Any, ptype: int = _LUA) -> Redirected:
         """Let *dest* answer the message at work: ``return self.redirect(...)``.

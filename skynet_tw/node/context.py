@@ -17,7 +17,7 @@ from contextvars import Context as Variables
 from contextvars import copy_context
 from inspect import isawaitable
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
@@ -27,7 +27,6 @@ from ..errors import (
     NoSuchActor,
     QueueFull,
     RemoteError,
-    SkynetError,
     TooLarge,
     UnpackError,
 )
@@ -385,15 +384,14 @@ class Context(Runnable):
             border = self.node.border
             try:
                 payload = border.pack(values)
+                border.respond(source, self.handle, _RESPONSE, session, payload)
             except BaseException as error:  # Values may be of anybody's classes.
                 self._unanswered(source, session, result, error)
-            else:
-                self._respond(source, session, payload)
         else:
-            assert isinstance(session, Reply)
             if type(result) is tuple and len(result) < 2:
                 result = result[0] if result else None
-            session.caller.put_answer((_RESPONSE, self.handle, session, result))
+            caller = cast(Reply, session).caller
+            caller.put_answer((_RESPONSE, self.handle, session, result))
 
     def _answer_as(self, ptype: int, work: Work, result: Any) -> None:
         """Answer a message of this type: to a raw one, bytes are the whole answer."""
@@ -485,33 +483,51 @@ class Context(Runnable):
         self, ptype: int, source: int, session: int | Reply, body: Any
     ) -> None:
         """Resume who waits for this answer."""
+        # What a Reply could do itself is done here: it is not compiled, and each call
+        # of its methods costs 0.1 us.
         if type(session) is int:
-            reply = self.calls.get(session)
-            if reply is None or reply.over:
+            reply = self.calls.pop(session, None)
+            if reply is None or reply.called or reply.decided:
                 if ptype == _ERROR and session == 0:
                     self._caller_died(source)
                 else:
                     self.node.late += 1
                 return
-            reply.leave()
-            try:
-                if ptype == _ERROR:
-                    raise _remote_error(reply, body)
-                result = body if reply.raw else _values(self.node.unpack(body))
-            except SkynetError as error:
-                reply.fail(error)
+            slot = reply.slot
+            if slot is not None:
+                del slot[reply]
+                reply.slot = None
+            if ptype == _ERROR:
+                reply.fail(_remote_error(reply, body))
+                return
+            if reply.raw:
+                result = body
             else:
-                reply.succeed(result)
-            return
-        assert isinstance(session, Reply)
-        if session.over:
-            self.node.late += 1
-            return
-        session.leave()
-        if ptype == _RESPONSE:
-            session.succeed(body)
+                try:
+                    values = self.node.unpack(body)
+                except UnpackError as error:
+                    reply.fail(error)
+                    return
+                result = values[0] if len(values) == 1 else values if values else None
         else:
-            session.fail(body)
+            reply = cast(Reply, session)
+            if reply.called or reply.decided:
+                self.node.late += 1
+                return
+            if reply.session:
+                reply.leave()
+            if ptype == _ERROR:
+                reply.fail(body)
+                return
+            result = body
+        task = reply.task
+        if task is None:
+            reply.succeed(result)
+        else:
+            reply.called = True
+            reply.result = result
+            reply.task = None
+            task.advance(task.coroutine.send, result)
 
     def _caller_died(self, source: int) -> None:
         """Another node says that an actor of it is dead (harbor-modern, section 6)."""
@@ -659,11 +675,6 @@ class Context(Runnable):
             self.actor._callers_gone(is_gone)
         except BaseException as error:
             self.log_failure(error, 0, "callers that are gone")
-
-
-def _values(values: tuple[Any, ...]) -> Any:
-    """What a caller gets of the values of an answer."""
-    return values[0] if len(values) == 1 else values if values else None
 
 
 def _remote_error(reply: Reply, body: bytes) -> RemoteError:

@@ -256,7 +256,8 @@ class Node:
         ptype: Any,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer, see `Actor.call`."""
-        self._check_thread()
+        if get_ident() != self._runs_in:
+            self._check_thread()
         if ptype != _LUA:
             _check_ptype(ptype)
         if timeout is not DEFAULT:

@@ -86,25 +86,14 @@ class Reply(Deferred[Any]):
 
     # The node says what became of it
 
-    def succeed(self, value: Any) -> None:
-        """Give *value* to who waits; in a turn, with no code of an actor around."""
-        task = self.task
-        if task is not None:
-            self.called = True
-            self.result = value
-            self.task = None
-            task.advance(task.coroutine.send, value)
-        else:
-            self._decide(value)
-
     def fail(self, error: BaseException) -> None:
         """Raise *error* where the answer is awaited, in its turn.
 
         Nothing happens if it was answered before.
         """
-        self.leave()
         if self.over:
             return
+        self.leave()
         task, self.task = self.task, None
         if task is not None:
             self.called = True
@@ -113,7 +102,7 @@ class Reply(Deferred[Any]):
         else:
             self.decided = True
             failure = Failure(error, type(error), error.__traceback__)
-            self.caller.node.scheduler.enter(self._decide, failure)
+            self.caller.node.scheduler.enter(self.succeed, failure)
 
     def abandon(self) -> None:
         """The caller is gone; an error that nobody hears of is not logged."""
@@ -130,7 +119,11 @@ class Reply(Deferred[Any]):
         if self.session:
             self.caller.calls.pop(self.session, None)
 
-    def _decide(self, result: Any) -> None:
+    def succeed(self, result: Any) -> None:
+        """Give a result to the callbacks; in a turn, with no code of an actor around.
+
+        What an awaiting handler gets, its actor's record sends in by itself.
+        """
         self.decided = True
         if not self.called:
             variables = self.variables

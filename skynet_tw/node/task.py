@@ -117,7 +117,8 @@ class Task(Runnable):
             if (
                 awaited.task is None
                 and not awaited.shared
-                and not awaited.over
+                and not awaited.called
+                and not awaited.decided
                 and awaited.caller is self.context
             ):
                 awaited.task = self
