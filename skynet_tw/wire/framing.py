@@ -15,10 +15,13 @@ class PacketReader:
     :param width: how many bytes the length in front of a packet has.
     """
 
-    __slots__ = ("_width", "rest")
+    __slots__ = ("_width", "announced", "rest")
 
     def __init__(self, width: int) -> None:
         self._width = width
+        #: Length of the packet that has begun, in bytes; None before all of its length
+        #: has come, however that is cut.
+        self.announced: int | None = None
         #: The packet that has begun and is not complete.
         self.rest = Remainder()
 
@@ -41,6 +44,7 @@ class PacketReader:
                 break
             packets.append(data[body:stop])
             start = stop
+        self.announced = needed - width if needed > width else None
         if start < end:
             self.rest.keep(data[start:], needed)
         return packets

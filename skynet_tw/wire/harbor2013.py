@@ -96,7 +96,7 @@ def decode_request(body: bytes) -> Request | Malformed:
     :raises ProtocolError: it is too short or too long for any request.
     """
     if not 4 <= len(body) <= MAX_TEXT + 4:
-        raise ProtocolError(f"a request of length {len(body)}")
+        raise _bad_length(len(body))
     (key,) = _length_at(body)
     text = _to_text(body[4:])
     if key == 0:
@@ -155,27 +155,28 @@ class RequestReader:
         returned, `error` is set, and whatever is fed later is ignored.
         """
         requests: list[Request | Malformed] = []
-        if self.error is not None:
+        if self.error is not None or not data:
+            return requests
+        if self._fresh and not self.rest.kept and data[0]:
+            self.error = _other_wire()
             return requests
         try:
             for body in self._packets.feed(data):
+                self._fresh = False
                 if body:
                     requests.append(decode_request(body))
-                self._fresh = False
             # Whatever is too long is seen by its length, before it is kept.
-            begun = self.rest.kept
-            if begun[:1] > b"\0":
-                raise _other_wire() if self._fresh else _too_long(begun)
-            if int.from_bytes(begun[:4], "big") > MAX_TEXT + 4:
-                raise _too_long(begun)
+            announced = self._packets.announced
+            if announced is not None and announced > MAX_TEXT + 4:
+                raise _bad_length(announced)
         except ProtocolError as error:
             self.error = error
             self.rest.kept = b""
         return requests
 
 
-def _too_long(begun: bytes | bytearray) -> ProtocolError:
-    return ProtocolError(f"a request that begins with {bytes(begun[:8])!r}")
+def _bad_length(length: int) -> ProtocolError:
+    return ProtocolError(f"a request of length {length}")
 
 
 class FrameReader:
