@@ -5,8 +5,10 @@ The rules are those of a real master (harbor-modern, section 2), except where it
 its own network and the wire lets us do better:
 
 - Ids are 1-255 and nothing else.
-- An id may come back once its control connection is gone.  Real slaves that saw it
-  die never link to it again, so the newcomer is told not to wait for those.
+- An id may come back once its control connection is gone.  A newcomer is told to wait
+  for as many links as there will be: a real one that is told of fewer shuts its port
+  too early, and with more it waits for ever.  Our own slaves dial everybody, and say
+  so in their ``H``; a real one never links to an id again that it saw die.
 - The first owner of a name keeps it, and all are told so: a real master keeps the
   first and announces the last.  A new handle replaces one of the same harbor, and one
   of a harbor that is gone.
@@ -70,7 +72,9 @@ class Slave:
     peer: str
     #: When it joined, on the master's clock.
     since: float
-    #: The ids which it saw die; a real slave ignores these for the rest of its life.
+    #: Whether it dials ids that it saw die; only ours do.
+    redials: bool = False
+    #: The ids which it saw die.
     saw_die: set[int] = field(default_factory=set)
     #: Others that wanted its id.
     refused: int = 0
@@ -251,8 +255,19 @@ class Master:
         return f"harbor id {record.harbor} is in use by {holder.peer}"
 
     def _join(self, connection: Hashable, peer: str, hello: Hello) -> Slave:
-        new = Slave(hello.harbor, hello.address, connection, peer, self._seconds())
-        blind = [s for s in self.slaves.values() if hello.harbor in s.saw_die]
+        new = Slave(
+            hello.harbor,
+            hello.address,
+            connection,
+            peer,
+            self._seconds(),
+            hello.redials,
+        )
+        blind = [
+            slave
+            for slave in self.slaves.values()
+            if hello.harbor in slave.saw_die and not slave.redials
+        ]
         for slave in self.slaves.values():
             self._write(slave, Connect(hello.harbor, hello.address))
         self._write(new, Wait(len(self.slaves) - len(blind)))
@@ -264,9 +279,9 @@ class Master:
         )
         if blind:
             self._notice(
-                "master: harbor {harbor} is back; those of the harbors {blind} that"
-                " are original Skynet saw it die, and will not link to it until they"
-                " are restarted",
+                "master: harbor {harbor} is back; the harbors {blind} saw it die, are"
+                " original Skynet, and will not link to it; stop all of these, then"
+                " start them again",
                 warn=True,
                 harbor=hello.harbor,
                 blind=", ".join(str(slave.harbor) for slave in blind),

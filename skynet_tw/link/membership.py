@@ -65,6 +65,8 @@ class Harbor:
     greeting: bool = False
     #: Whether the master said that it is dead, and nothing else since.
     dead: bool = False
+    #: How its last link was lost, None if it never had one since it was announced.
+    lost: str | None = None
 
 
 class Membership:
@@ -109,6 +111,7 @@ class Membership:
         harbor.dead = False
         if harbor.linked:
             return []
+        harbor.lost = None
         return [Expected(id), *self._dial(id, harbor)]
 
     def dead(self, id: int) -> list[Action]:
@@ -122,13 +125,23 @@ class Membership:
         if self.awaited and id not in self._newer | self._arrived:
             # It was one of those that we wait for, and now nobody will come.
             self.awaited -= 1
-        return self._give_up(id, "the master lost it before it was linked")
+        never = "the master lost it before it was linked"
+        return self._give_up(id, never if harbor.lost is None else harbor.lost)
 
     def duplicate(self, id: int) -> str | None:
         """Why a harbor that we dialed is not linked, None if it is."""
-        if self._harbor(id).linked:
+        harbor = self.harbors.get(id)
+        if harbor is not None and harbor.linked:
             return f"harbor {id} is linked already"
         return None
+
+    def is_there(self, id: int) -> bool:
+        """Whether a harbor is linked, or lives as far as we can know."""
+        harbor = self.harbors.get(id)
+        if harbor is None:
+            # One of the older harbors that did not dial us yet may be this one.
+            return id == self._own or self.missing != 0
+        return harbor.linked or not harbor.dead
 
     def objection(self, id: int) -> str | None:
         """Why somebody who dialed us as *id* is not let in, None if he is."""
@@ -136,8 +149,8 @@ class Membership:
             return "0 is no harbor id"
         if id == self._own:
             return f"{id} is our own harbor id"
-        harbor = self._harbor(id)
-        if harbor.greeting and self._own < id:
+        harbor = self.harbors.get(id)
+        if harbor is not None and harbor.greeting and self._own < id:
             # Both dial each other: the link of the smaller id is the one to be.
             return f"our own link to harbor {id} is on its way"
         return self.duplicate(id)
@@ -154,6 +167,7 @@ class Membership:
         harbor = self._harbor(id)
         harbor.linked = True
         harbor.greeting = False
+        harbor.lost = None
         self._arrived.add(id)
         if harbor.dialing is not None and not dialed:
             harbor.dialing = None
@@ -164,6 +178,7 @@ class Membership:
         """A link is gone."""
         harbor = self._harbor(id)
         harbor.linked = False
+        harbor.lost = reason
         if harbor.dead:
             return self._give_up(id, reason)
         return self._dial(id, harbor)

@@ -92,7 +92,7 @@ def _make_stages() -> Callable[[Slave], _Stages]:
 
     @pep614(offline.upon(_Stages.connected).to(greeting))
     def greet(stages: _Stages, slave: Slave) -> None:
-        slave._write(Hello(slave.harbor, slave.address))
+        slave._write(Hello(slave.harbor, slave.address, redials=slave.ours))
 
     @pep614(greeting.upon(_Stages.take).loop())
     def keep(
@@ -128,11 +128,13 @@ class Slave:
 
     :param harbor: the id to join with.
     :param address: where others dial us, ``host:port``; may be set until `connected`.
+    :param ours: whether it says and asks more than a real slave does.
     """
 
-    def __init__(self, harbor: int, address: str) -> None:
+    def __init__(self, harbor: int, address: str, *, ours: bool = False) -> None:
         self.harbor = harbor
         self.address = address
+        self.ours = ours
         self._stages = _stages_machine(self)
         self._reader = ControlReader()
         self._effects = Effects()

@@ -60,7 +60,7 @@ class HarborRemote(Remote):
     ) -> None:
         if limits is None:
             limits = ConnectionLimits()
-        self._slave = Slave(harbor, address)
+        self._slave = Slave(harbor, address, ours=True)
         self._modern_links = Links(harbor, dial, clock, retry_policy, limits)
         control = Control(
             self._slave,

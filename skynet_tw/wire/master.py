@@ -2,7 +2,8 @@
 """Control packets between slaves and the master (harbor-modern, section 2).
 
 A packet is one byte for the length of what follows, and Skynet values: a letter and
-what belongs to it.  Ids are 1-255; names and addresses are text.
+what belongs to it.  Ids are 1-255; names and addresses are text.  Nobody looks at
+values behind those, so that our slaves can say one thing more there, `Hello.redials`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class Hello:
     harbor: int
     #: Where other nodes can dial it, ``host:port``.
     address: str
+    #: Whether it dials each id that it is told of, also one that it saw die.  No real
+    #: slave does.  Ours say so by a ``true`` at the end, and real masters read past it.
+    redials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,9 @@ def encode(packet: Packet) -> bytes:
 
     :raises TooLarge: a name or an address is too long for a packet.
     """
-    fields = (getattr(packet, name) for name in packet.__slots__)
+    fields = [getattr(packet, name) for name in packet.__slots__]
+    if isinstance(packet, Hello):
+        fields[2:] = [True] if packet.redials else []
     body = pack(_LETTERS[type(packet)], *fields)
     if len(body) > MAX_PACKET:
         raise TooLarge(len(body), MAX_PACKET)
@@ -197,7 +203,10 @@ def decode(body: bytes) -> Record:
     for value, (what, check) in zip(values, checks, strict=False):
         if not check(value):
             return Malformed(letter, f"{letter} with {value!r:.40} for {what}")
-    return make(*values[: len(checks)])
+    packet = make(*values[: len(checks)])
+    if isinstance(packet, Hello) and len(values) > 2 and values[2] is True:
+        return Hello(packet.harbor, packet.address, redials=True)
+    return packet
 
 
 class ControlReader:

@@ -47,10 +47,12 @@ class Net:
         self.warnings += sum(notice.warn for notice in effects.notices)
         return said
 
-    def join(self, conn: str, harbor: int) -> dict[str, list[Record]]:
-        """Connect and join."""
+    def join(
+        self, conn: str, harbor: int, ours: bool = False
+    ) -> dict[str, list[Record]]:
+        """Connect and join, as a real slave does or as one of ours."""
         self.master.connected(conn, f"peer-{conn}")
-        return self.say(conn, Hello(harbor, f"host:{harbor}"))
+        return self.say(conn, Hello(harbor, f"host:{harbor}", redials=ours))
 
     def lose(self, conn: str) -> dict[str, list[Record]]:
         """Lose a connection."""
@@ -109,7 +111,7 @@ class JoinTests(SynchronousTestCase):
         self.assertEqual(self.net.lose("b"), {})
 
     def test_return(self) -> None:
-        """A dead id may come back; all are told, but it waits for no witness."""
+        """A dead id may come back; all are told, but it waits for no real witness."""
         self.net.join("a", 1)
         self.net.join("b", 2)
         self.net.lose("b")
@@ -118,7 +120,50 @@ class JoinTests(SynchronousTestCase):
         told = Connect(2, "host:2")
         self.assertEqual(said, {"a": [told], "c": [told], "b2": [Wait(1)]})
         warning = next(line for line in self.net.log if "is back" in line)
-        self.assertIn("harbors 1 that", warning)
+        self.assertIn("harbors 1 saw it die", warning)
+
+    def test_return_to_ours(self) -> None:
+        """Our own slaves dial whoever comes back, and so they are waited for."""
+        self.net.join("a", 1, ours=True)
+        for ours, conn in ((False, "b"), (True, "c"), (False, "d"), (False, "e")):
+            said = self.net.join(conn, 2, ours)
+            self.assertEqual(said, {"a": [Connect(2, "host:2")], conn: [Wait(1)]})
+            self.net.lose(conn)
+        self.assertEqual(self.net.warnings, 0)
+
+    def test_return_to_a_mixed_network(self) -> None:
+        """Of those who saw it die, a newcomer waits for ours alone."""
+        self.net.join("a", 1, ours=True)
+        self.net.join("r", 3)
+        self.net.join("b", 2)
+        self.net.lose("b")
+        self.net.join("late", 4)  # real, but it saw nothing
+        self.net.join("c", 5, ours=True)
+        self.assertEqual(self.net.join("b2", 2)["b2"], [Wait(3)])
+        # What it sees itself counts anew, and so does what it saw before it returned.
+        self.net.lose("r")
+        self.assertEqual(self.net.join("r2", 3)["r2"], [Wait(2)])
+        self.net.lose("b2")
+        self.assertEqual(self.net.join("b3", 2)["b3"], [Wait(2)])
+        self.net.lose("a")
+        self.assertEqual(self.net.join("a2", 1, ours=True)["a2"], [Wait(1)])
+
+    def test_two_return_at_once(self) -> None:
+        """Two that died and come back at once are waited for by each other's ids."""
+        self.net.join("a", 1, ours=True)
+        for conn, harbor in (("b", 2), ("c", 3)):
+            self.net.join(conn, harbor)
+        self.net.lose("b")
+        self.net.lose("c")
+        self.assertEqual(self.net.join("b2", 2)["b2"], [Wait(1)])
+        self.assertEqual(
+            self.net.join("c2", 3),
+            {
+                "a": [Connect(3, "host:3")],
+                "b2": [Connect(3, "host:3")],
+                "c2": [Wait(2)],
+            },
+        )
 
     def test_second_hello(self) -> None:
         """Once joined, an H is a packet like those of unknown letters: ignored."""

@@ -76,11 +76,24 @@ class DialTests(SynchronousTestCase):
         )
 
     def test_link_lost_then_death(self) -> None:
-        """It does not matter which of both ends first."""
+        """It does not matter which of both ends first, not for the reason either."""
         self.members.link_up(1, False)
         self.members.link_down(1, "cut")
-        (gone,) = self.members.dead(1)
-        self.assertIsInstance(gone, Gone)
+        self.assertEqual(self.members.dead(1), [Gone(1, "cut")])
+
+    def test_never_linked(self) -> None:
+        """That it was never linked is said of such a harbor alone."""
+        never = Gone(3, "the master lost it before it was linked")
+        self.assertEqual(self.members.dead(3), [never])
+        for linked_before in (False, True, True):
+            if linked_before:
+                self.members.connect(3, "host:3")
+                self.members.link_up(3, True)
+                self.members.link_down(3, "cut")
+                self.assertEqual(self.members.dead(3), [StopDialing(3), Gone(3, "cut")])
+            # It comes back, and dies before it is linked again.
+            self.members.connect(3, "host:3")
+            self.assertEqual(self.members.dead(3), [StopDialing(3), never])
 
     def test_return(self) -> None:
         """A harbor that comes back is dialed again, also after its death."""
@@ -126,6 +139,39 @@ class AdmissionTests(SynchronousTestCase):
         self.assertIsNone(members.duplicate(2))
         members.link_up(2, False)
         self.assertIsNotNone(members.duplicate(2))
+
+
+class ThereTests(SynchronousTestCase):
+    """Which harbors are there, as far as can be known."""
+
+    def test_there(self) -> None:
+        """A harbor is there until neither a link nor the master has it."""
+        members = Membership(2)
+        self.assertTrue(members.is_there(2))
+        self.assertTrue(members.is_there(9), "before the master said anything")
+        members.accepted(1)
+        self.assertTrue(members.is_there(9), "it may be the one that is to dial us")
+        members.link_up(1, False)
+        self.assertFalse(members.is_there(9))
+        members.connect(3, "host:3")
+        self.assertTrue(members.is_there(3), "it is being dialed")
+        members.link_up(3, True)
+        members.link_down(3, "cut")
+        self.assertTrue(members.is_there(3), "it is being dialed again")
+        members.dead(3)
+        self.assertFalse(members.is_there(3))
+        members.dead(1)
+        self.assertTrue(members.is_there(1), "its link lives")
+        members.link_down(1, "cut")
+        self.assertFalse(members.is_there(1))
+
+    def test_strangers(self) -> None:
+        """Who asked to be let in under an id, and was not, makes no harbor of it."""
+        members = Membership(2)
+        members.accepted(0)
+        members.objection(9)
+        members.duplicate(9)
+        self.assertFalse(members.is_there(9))
 
 
 class WaitTests(SynchronousTestCase):
