@@ -721,6 +721,10 @@ class Border:
             context.forget_callers(lambda caller: caller >> 24 == harbor)
         self._node.scheduler.run()
 
+    def is_gone(self, harbor: int) -> bool:
+        """Whether a harbor is gone, and did not come back."""
+        return harbor in self._gone
+
     def name_known(self, name: str, handle: int) -> None:
         """Take the master's word for a name."""
         self._node.names.announced(name, handle)
