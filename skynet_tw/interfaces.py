@@ -82,6 +82,13 @@ class IRemote(Interface):
         It is kept and said again whenever the master comes back.
         """
 
+    def may_take(owner: int) -> bool:
+        """Whether a name may be registered that the actor *owner* has.
+
+        On the current wire the first owner keeps a name as long as its harbor is
+        there; on that of 2013 the last who registers it has it.
+        """
+
     def query(name: str) -> None:
         """Ask for a global name; `IRemoteReceiver.name_known` tells it if known.
 

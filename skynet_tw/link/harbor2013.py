@@ -28,7 +28,6 @@ from typing import Protocol
 from automat import TypeMachineBuilder, pep614
 
 from ..errors import OtherWire
-from ..handle import Handle
 from ..wire.harbor2013 import encode_request
 from ..wire.master import Hello, Name, Query, Register
 from .membership import Dial, Expected, Gone, StopDialing
@@ -95,6 +94,7 @@ def _make_introduction() -> Callable[[Registration], _Introduction]:
 
     def tell_all(introduction: _Introduction, core: Registration) -> None:
         core.introduced = True
+        core.confirmed.clear()
         for name, handle in core.names.items():
             core._write(Register(name, handle))
         for name in core.queries:
@@ -143,6 +143,8 @@ class Registration:
         self.introduced = False
         #: Names that we registered, and did not lose to somebody else.
         self.names: dict[str, int] = {}
+        #: Those of them which the master confirmed since it dialed us.
+        self.confirmed: set[str] = set()
         #: Names that were asked for and are not known yet, in the order of asking.
         self.queries: dict[str, None] = {}
 
@@ -186,6 +188,7 @@ class Registration:
         request = Register(name, handle)
         encode_request(request)  # Whatever cannot be said must not be kept.
         self.names[name] = handle
+        self.confirmed.discard(name)
         self._introduction.say(request)
         return self._take()
 
@@ -200,13 +203,27 @@ class Registration:
         self._introduction.say(request)
         return self._take()
 
-    def heard(self, announced: Name) -> None:
-        """The master said who owns a name: the last to register it (section 3)."""
+    def heard(self, announced: Name) -> bool:
+        """Take the master's word for a name; False if it is old news.
+
+        The last who registers a name has it (section 3).  The master announces each
+        registration, in its order, and answers to all what anybody asks.  So whatever
+        comes before our own registration is announced was true before it.
+        """
         name, handle = announced.name, announced.handle
         self.queries.pop(name, None)
-        if name in self.names and Handle(handle).harbor != self.harbor:
+        own = self.names.get(name)
+        if own is None:
+            return True
+        if handle == own:
+            self.confirmed.add(name)
+        elif name not in self.confirmed:
+            return False
+        else:
             # It moved away; to say it again would take it back.
             del self.names[name]
+            self.confirmed.discard(name)
+        return True
 
     def _write(self, request: Hello | Register | Query) -> None:
         self._effects.write += encode_request(request)

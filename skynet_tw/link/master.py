@@ -270,7 +270,8 @@ class Master:
         ]
         for slave in self.slaves.values():
             self._write(slave, Connect(hello.harbor, hello.address))
-        self._write(new, Wait(len(self.slaves) - len(blind)))
+        count = len(self.slaves) - len(blind)
+        self._write(new, Wait(count, follows=new.redials))
         self._notice(
             "master: harbor {harbor} at {address} joined from {peer}",
             harbor=hello.harbor,

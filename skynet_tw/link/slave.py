@@ -5,6 +5,12 @@ A slave greets with ``H`` and may ask nothing until the master answers ``W``
 (harbor-modern, sections 2 and 3).  What the master says before that is kept.  A real
 slave goes on without its master once it is lost; this one greets the next connection
 again, repeats its own names, and asks again for those that nobody told it yet.
+
+A name may move: its owner's harbor is gone, or its owner has ended, and another actor
+registers it.  A real master tells that to all who are there, but answers whoever joins
+later with the first owner of all.  So the new owner says its name again when a harbor
+joins.  That a name moved is seen by asking for it once the master has confirmed it.
+With a master of ours nothing of that is necessary.
 """
 
 from __future__ import annotations
@@ -108,6 +114,7 @@ def _make_stages() -> Callable[[Slave], _Stages]:
     @pep614(greeting.upon(_Stages.accepted).to(joined))
     def join(stages: _Stages, slave: Slave, early: list[Record], answer: Wait) -> None:
         slave._told(answer)
+        slave._checks = slave.ours and not answer.follows
         slave._repeat()
         for record in early:
             slave._heard(record)
@@ -142,6 +149,10 @@ class Slave:
         self.names: dict[str, int] = {}
         #: Those of them which the master confirmed on this connection.
         self.confirmed: set[str] = set()
+        #: Those which the master answers with another owner, on this connection.
+        self.moved: set[str] = set()
+        self._checks = False
+        self._checked: set[str] = set()
         #: Names that were asked for and are not known yet, in the order of asking.
         self.queries: dict[str, None] = {}
 
@@ -149,6 +160,8 @@ class Slave:
         """A connection to the master is up."""
         self._reader = ControlReader()
         self.confirmed.clear()
+        self.moved.clear()
+        self._checked.clear()
         self._stages.connected()
         return self._take_effects()
 
@@ -170,6 +183,7 @@ class Slave:
         encode(packet)  # Whatever does not fit a packet must not be kept.
         self.names[name] = handle
         self.confirmed.discard(name)
+        self._checked.discard(name)
         self._stages.ask(packet)
         return self._take_effects()
 
@@ -209,9 +223,13 @@ class Slave:
 
     def _heard(self, record: Record) -> None:
         if isinstance(record, Name):
+            asked = record.name in self.queries
             self.queries.pop(record.name, None)
-            if self._contradicts(record):
+            if self._contradicts(record, asked):
                 return
+        elif isinstance(record, Connect):
+            for name in sorted(self.moved):
+                self._write(Register(name, self.names[name]))
         if isinstance(record, Connect | Name | Dead):
             self._told(record)
         else:
@@ -222,19 +240,31 @@ class Slave:
             )
             self._effects.notices.append(notice)
 
-    def _contradicts(self, record: Name) -> bool:
+    def _contradicts(self, record: Name, asked: bool) -> bool:
         """Whether an announcement is about a name that is ours beyond doubt.
 
         The first registration wins in the table of every master, but a real one
         announces each later one as well.  So the first word about our name on a
-        connection decides: our handle confirms it, a foreign one means that we lost.
+        connection decides: our handle confirms it, a foreign one means that we lost,
+        if it does not answer what was asked before we registered.
+
+        :param asked: whether it may answer a question.
         """
         name, handle = record.name, record.handle
         own = self.names.get(name)
         if own is None:
             return False
         if handle == own:
+            if name not in self.confirmed and self._checks:
+                self._checked.add(name)
+                self._write(Query(name))
+            else:
+                self._checked.discard(name)
             self.confirmed.add(name)
+        elif name in self._checked:
+            self._checked.discard(name)
+            self.moved.add(name)
+            return True
         elif Handle(handle).harbor != self.harbor:
             if name in self.confirmed:
                 notice = Notice(
@@ -245,7 +275,10 @@ class Slave:
                 )
                 self._effects.notices.append(notice)
                 return True
+            if asked:
+                return True
             del self.names[name]
+            self.moved.discard(name)
         return False
 
 

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from ..handle import NAME_LIMIT
+from ..handle import NAME_LIMIT, Handle
 from ..interfaces import IRemote
 from ..link.slave import Slave, Told
 from ..seri import pack_values, unpack
@@ -78,6 +78,10 @@ class HarborRemote(Remote):
     #: Skynet's lua-seri itself: a method around it would cost each message a call.
     pack = staticmethod(pack_values)
     unpack = staticmethod(unpack)
+
+    def may_take(self, owner: int) -> bool:
+        """Whether a name of *owner* may be registered anew: its harbor is gone."""
+        return not self._modern_links.is_there(Handle(owner).harbor)
 
     def _address_known(self, address: str) -> None:
         self._slave.address = address

@@ -78,13 +78,17 @@ class HarborRemote2013(Remote):
         """Decode the lua-seri of 2013."""
         return unpack(payload, wire_2013=True)
 
+    def may_take(self, owner: int) -> bool:
+        """Whether a name of *owner* may be registered anew: the last one has it."""
+        return True
+
     def _address_known(self, address: str) -> None:
         self._registration.address = address
         self._links2013.own_address = address
 
     def _name_known(self, told: Name) -> None:
-        self._registration.heard(told)
-        self._tell.name_known(told.name, told.handle)
+        if self._registration.heard(told):
+            self._tell.name_known(told.name, told.handle)
 
 
 def _check_strings(value: Any) -> None:

@@ -73,6 +73,10 @@ class Links:
         """The harbors that are linked now, in order."""
         return sorted(self._links)
 
+    def is_there(self, harbor: int) -> bool:
+        """Whether a harbor is linked, or lives as far as we can know."""
+        return self._members.is_there(harbor)
+
     def accept(self) -> LinkProtocol:
         """Make the protocol of a connection that somebody opened."""
         return LinkProtocol(self, Peer(self._own, None, self._members.objection))

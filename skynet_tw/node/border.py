@@ -723,7 +723,8 @@ class Border:
 
     def is_gone(self, harbor: int) -> bool:
         """Whether a harbor is gone, and did not come back."""
-        return harbor in self._gone
+        channel = self._channels.get(harbor)
+        return channel is not None and channel.gone is not None
 
     def name_known(self, name: str, handle: int) -> None:
         """Take the master's word for a name."""

@@ -3,10 +3,13 @@
 
 ``.local`` names are the node's own affair.  A global name belongs to the network: its
 owner registers it with the master, which tells every node, and nobody can free it.
+It can move, though: on the wire of 2013 to the last who registers it, on the current
+one when its owner's harbor is gone.  The remote layer judges whether it did.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Who waits for each name, each with the delayed call of its time limit.
 _Waits = dict[str, dict[NodeDeferred[Handle], IDelayedCall | None]]
+
+#: Names of other nodes' actors that are known at a time.
+MAX_FAR = 65536
 
 
 class Names:
@@ -73,8 +79,14 @@ class Names:
 
     def _register_global(self, context: Context, name: str) -> Deferred[Handle]:
         known = self._known.get(name)
-        if known is not None and known.harbor != self._node.harbor:
+        may_take = known is not None and (
+            self._remote is not None and self._remote.may_take(known)
+        )
+        if known is not None and known.harbor != self._node.harbor and not may_take:
             raise NameTaken(f"the name {name!r} belongs to {known}")
+        own = self._own.get(name)
+        if own is not None and own is not context and may_take:
+            self._lose(own, name, context.handle)
         self._take(context, name)
         self._own[name] = context
         self._known[name] = context.handle
@@ -83,8 +95,8 @@ class Names:
         self._settle(self._queries, name, context.handle)
         if self._remote is None:
             return succeed(context.handle)
-        late = NotReady(f"the master did not confirm the name {name!r} in time")
-        echo = self._wait(self._echoes, name, self._node.call_timeout or None, late)
+        limit = self._node.call_timeout or None
+        echo = self._wait(self._echoes, name, limit, _unconfirmed)
         self._remote.register(name, context.handle)
         return echo
 
@@ -109,7 +121,7 @@ class Names:
             except BadAddress as error:
                 return fail(error)
             known = self._known.get(name)
-            if known is not None:
+            if known is not None and not self._node.border.is_gone(known.harbor):
                 return succeed(known)
             if self._remote is not None:
                 self._remote.query(name)
@@ -118,33 +130,57 @@ class Names:
             return fail(NoSuchName(f"no actor of this node is called {name!r}"))
         if isinstance(timeout, _Default):
             timeout = self._node.call_timeout
-        what = f"nobody registered the name {name!r} within the time limit"
-        return self._wait(self._queries, name, timeout, NoSuchName(what))
+        return self._wait(self._queries, name, timeout, self._unknown)
+
+    def _unknown(self, name: str) -> SkynetError:
+        gone = self._known.get(name)
+        if gone is not None:
+            return NoSuchName(f"{gone}, which had the name {name!r}, is gone")
+        return NoSuchName(f"nobody registered the name {name!r} within the time limit")
 
     def announced(self, name: str, handle: int) -> None:
         """The master says who owns a name."""
+        owner = Handle(handle)
+        near = owner.harbor == self._node.harbor
         own = self._own.get(name)
-        if own is not None and own.handle != handle:
-            # Other nodes may believe it; ours goes on with its own actor.
-            self._log.warn(
-                "the name {name!r} of {owner} was registered by {other} as well",
-                name=name,
-                owner=own,
-                other=Handle(handle),
-            )
-            taken = NameTaken(f"the name {name!r} belongs to {Handle(handle)}")
-            self._fail(self._echoes, name, taken)
-            return
-        self._known[name] = owner = Handle(handle)
+        if own is not None and own.handle != owner:
+            if near and owner not in self._node.routes:
+                return  # An owner that has ended; the word about ours comes as well.
+            self._lose(own, name, owner)
+        gone = self._node.border.is_gone(owner.harbor)
+        if gone and self._known.get(name, owner) != owner:
+            return  # It is an answer of the past: we know of a later owner.
+        self._know(name, owner)
+        # First what waits: whom the news wakes may send to the owner at once.
+        self._node.border.name_resolved(name, owner)
+        self._settle(self._echoes, name, owner)
+        if not gone:
+            self._settle(self._queries, name, owner)
+        self._node.scheduler.run()
+
+    def _know(self, name: str, owner: Handle) -> None:
+        if name not in self.far and len(self.far) >= MAX_FAR:
+            # The oldest can be asked for again.
+            oldest = str(next(iter(self.far)))
+            del self.far[oldest], self._known[oldest]
+        self._known[name] = owner
         if owner.harbor != self._node.harbor:
             self.far[name] = owner
         else:
             self.far.pop(name, None)
-        # First what waits: whom the news wakes may send to the owner at once.
-        self._node.border.name_resolved(name, owner)
-        self._settle(self._echoes, name, owner)
-        self._settle(self._queries, name, owner)
-        self._node.scheduler.run()
+
+    def _lose(self, own: Context, name: str, owner: Handle) -> None:
+        """A name of ours belongs to somebody else now."""
+        self._log.warn(
+            "the name {name!r} of {own} was registered by {owner}, who has it now",
+            name=name,
+            own=own,
+            owner=owner,
+        )
+        del self._own[name], self._known[name], self._node.routes[name]
+        own.names.remove(name)
+        taken = NameTaken(f"the name {name!r} belongs to {owner}")
+        self._fail(self._echoes, name, taken)
 
     def forget(self, context: Context) -> None:
         """An actor is gone; its names may be taken by another actor of this node."""
@@ -160,9 +196,13 @@ class Names:
                 self._fail(table, name, NotReady("the node stops"))
 
     def _wait(
-        self, table: _Waits, name: str, timeout: float | None, error: SkynetError
+        self,
+        table: _Waits,
+        name: str,
+        timeout: float | None,
+        error: Callable[[str], SkynetError],
     ) -> Deferred[Handle]:
-        """Wait for a name, and fail with *error* at the time limit."""
+        """Wait for a name, and fail with what *error* makes of it at the time limit."""
         waiting: NodeDeferred[Handle] = NodeDeferred(
             self._node.scheduler, lambda waiting: self._leave(table, name, waiting)
         )
@@ -178,10 +218,10 @@ class Names:
         table: _Waits,
         name: str,
         waiting: NodeDeferred[Handle],
-        error: SkynetError,
+        error: Callable[[str], SkynetError],
     ) -> None:
         self._leave(table, name, waiting)
-        waiting.fail(error)
+        waiting.fail(error(name))
 
     @staticmethod
     def _leave(table: _Waits, name: str, waiting: NodeDeferred[Handle]) -> None:
@@ -205,3 +245,7 @@ class Names:
             if limit is not None:
                 limit.cancel()
             waiting.fail(error)
+
+
+def _unconfirmed(name: str) -> SkynetError:
+    return NotReady(f"the master did not confirm the name {name!r} in time")

@@ -2,8 +2,9 @@
 """Control packets between slaves and the master (harbor-modern, section 2).
 
 A packet is one byte for the length of what follows, and Skynet values: a letter and
-what belongs to it.  Ids are 1-255; names and addresses are text.  Nobody looks at
-values behind those, so that our slaves can say one thing more there, `Hello.redials`.
+what belongs to it.  Ids are 1-255; names and addresses are text.  Real nodes read
+past whatever is behind that: there our nodes can tell each other that they are ours, by
+a ``true`` behind ``H`` and, to a slave that said it, behind ``W``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ class Hello:
     harbor: int
     #: Where other nodes can dial it, ``host:port``.
     address: str
-    #: Whether it dials each id that it is told of, also one that it saw die.  No real
-    #: slave does.  Ours say so by a ``true`` at the end, and real masters read past it.
+    #: Whether it is ours, and so dials an id that it saw die; no real slave does.
     redials: bool = False
 
 
@@ -63,6 +63,8 @@ class Wait:
 
     #: How many older nodes will open a link to the slave.
     count: int
+    #: Whether it is ours, and so answers with a name's last owner, not with its first.
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +174,8 @@ def encode(packet: Packet) -> bytes:
     :raises TooLarge: a name or an address is too long for a packet.
     """
     fields = [getattr(packet, name) for name in packet.__slots__]
-    if isinstance(packet, Hello):
-        fields[2:] = [True] if packet.redials else []
+    if isinstance(packet, Hello | Wait) and not fields[-1]:
+        del fields[-1]
     body = pack(_LETTERS[type(packet)], *fields)
     if len(body) > MAX_PACKET:
         raise TooLarge(len(body), MAX_PACKET)
@@ -203,10 +205,10 @@ def decode(body: bytes) -> Record:
     for value, (what, check) in zip(values, checks, strict=False):
         if not check(value):
             return Malformed(letter, f"{letter} with {value!r:.40} for {what}")
-    packet = make(*values[: len(checks)])
-    if isinstance(packet, Hello) and len(values) > 2 and values[2] is True:
-        return Hello(packet.harbor, packet.address, redials=True)
-    return packet
+    known = len(checks)
+    if make in (Hello, Wait) and len(values) > known and values[known] is True:
+        known += 1
+    return make(*values[:known])
 
 
 class ControlReader:

@@ -55,8 +55,9 @@ class RegistrationTests(SynchronousTestCase):
         it.query("D")
         it.query("E")
         it.heard(Name("D", 0x05000001))
-        it.heard(Name("B", 0x05000001))
-        it.heard(Name("C", 0x03000001))
+        for name in "BC":
+            self.assertTrue(it.heard(Name(name, 0x03000001)))
+        self.assertTrue(it.heard(Name("B", 0x05000001)))
         it.lost()
         self.assertFalse(it.introduced)
         it.connected()
@@ -64,6 +65,31 @@ class RegistrationTests(SynchronousTestCase):
             self.said(it.dialed_back().write),
             [Register("A", 0x03000001), Register("C", 0x03000001), Query("E")],
         )
+
+    def test_old_news(self) -> None:
+        """What the master says of a name before our registration of it is from before.
+
+        It answers to all what anybody asks, so that the owner before us may be named
+        until our own registration is announced.
+        """
+        it = self.registration
+        it.connected()
+        it.dialed_back()
+        ours, theirs = Name("X", 0x03000001), Name("X", 0x05000001)
+        for _ in range(2):
+            it.register("X", 0x03000001)
+            self.assertFalse(it.heard(theirs))
+            self.assertTrue(it.heard(ours))
+            self.assertEqual(it.names, {"X": 0x03000001})
+        self.assertTrue(it.heard(theirs))
+        self.assertEqual(it.names, {})
+        self.assertTrue(it.heard(theirs))
+        # Two of our own actors, one after the other.
+        it.register("X", 0x03000001)
+        it.register("X", 0x03000002)
+        self.assertFalse(it.heard(ours))
+        self.assertTrue(it.heard(Name("X", 0x03000002)))
+        self.assertEqual(it.names, {"X": 0x03000002})
 
     def test_left_alone(self) -> None:
         """A master that hung up is asked to dial again, unless it does so itself."""

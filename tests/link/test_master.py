@@ -127,7 +127,7 @@ class JoinTests(SynchronousTestCase):
         self.net.join("a", 1, ours=True)
         for ours, conn in ((False, "b"), (True, "c"), (False, "d"), (False, "e")):
             said = self.net.join(conn, 2, ours)
-            self.assertEqual(said, {"a": [Connect(2, "host:2")], conn: [Wait(1)]})
+            self.assertEqual(said, {"a": [Connect(2, "host:2")], conn: [Wait(1, ours)]})
             self.net.lose(conn)
         self.assertEqual(self.net.warnings, 0)
 
@@ -146,7 +146,7 @@ class JoinTests(SynchronousTestCase):
         self.net.lose("b2")
         self.assertEqual(self.net.join("b3", 2)["b3"], [Wait(2)])
         self.net.lose("a")
-        self.assertEqual(self.net.join("a2", 1, ours=True)["a2"], [Wait(1)])
+        self.assertEqual(self.net.join("a2", 1, ours=True)["a2"], [Wait(1, True)])
 
     def test_two_return_at_once(self) -> None:
         """Two that died and come back at once are waited for by each other's ids."""

@@ -123,6 +123,16 @@ class SlaveTests(SynchronousTestCase):
         self.assertIn(":03000001", str(effects.notices[0]))
         self.assertEqual(self.slave.names, {"X": 0x02000001})
 
+    def test_answer_from_before(self) -> None:
+        """What we asked before we registered says nothing about our registration."""
+        self.join()
+        self.slave.query("X")
+        self.slave.register("X", 0x02000001)
+        self.assertEqual(self.hear(Name("X", 0x01000001)).told, [])
+        mine = Name("X", 0x02000001)
+        self.assertEqual(self.hear(mine).told, [mine])
+        self.assertEqual(self.slave.names, {"X": 0x02000001})
+
     def test_own_name_is_lost_during_an_absence(self) -> None:
         """On a new connection the first word about a name decides again."""
         self.join()
@@ -133,6 +143,56 @@ class SlaveTests(SynchronousTestCase):
         taken = Name("X", 0x03000001)
         self.assertEqual(self.hear(taken).told, [taken])
         self.assertEqual(self.slave.names, {})
+
+    def ours(self, follows: bool) -> Effects:
+        """Join as one of our nodes does."""
+        self.slave = Slave(2, "host:2", ours=True)
+        hello = said(self.slave.connected())
+        self.assertEqual(hello, [Hello(2, "host:2", redials=True)])
+        return self.hear(Wait(0, follows))
+
+    def test_moved(self) -> None:
+        """A name that a real master gives to its first owner is said to newcomers."""
+        newcomer = Connect(7, "host:7")
+        for first in (0x01000009, 0x02000009):
+            self.ours(follows=False)
+            for name in ("MOVED", "OWN"):
+                self.slave.register(name, 0x02000001)
+                echo = self.hear(Name(name, 0x02000001))
+                self.assertEqual(said(echo), [Query(name)])
+            self.assertEqual(self.hear(Name("MOVED", first)).told, [])
+            self.assertEqual(len(self.hear(Name("OWN", 0x02000001)).told), 1)
+            effects = self.hear(newcomer)
+            self.assertEqual(effects.told, [newcomer])
+            self.assertEqual(said(effects), [Register("MOVED", 0x02000001)])
+            # What all are told then is no news, and no question either.
+            effects = self.hear(Name("MOVED", 0x02000001))
+            self.assertEqual((effects.write, effects.notices), (b"", []))
+            self.assertEqual(len(said(self.hear(newcomer))), 1)
+            # The next master may know better.
+            self.slave.lost()
+            self.slave.connected()
+            self.assertEqual(
+                said(self.hear(Wait(0), newcomer)),
+                [Register("MOVED", 0x02000001), Register("OWN", 0x02000001)],
+            )
+
+    def test_moved_again(self) -> None:
+        """A name that moved within our node is asked for again, and said as it is."""
+        self.ours(follows=False)
+        for handle in (0x02000001, 0x02000005):
+            self.slave.register("X", handle)
+            self.assertEqual(said(self.hear(Name("X", handle))), [Query("X")])
+            self.hear(Name("X", 0x02000001))
+        effects = self.hear(Connect(7, "host:7"))
+        self.assertEqual(said(effects), [Register("X", 0x02000005)])
+
+    def test_our_master(self) -> None:
+        """A master of ours answers with the last owner: it is asked nothing."""
+        self.ours(follows=True)
+        self.slave.register("X", 0x02000001)
+        self.assertEqual(self.hear(Name("X", 0x02000001)).write, b"")
+        self.assertEqual(self.hear(Connect(7, "host:7")).write, b"")
 
     def test_too_long(self) -> None:
         """A name that fits no packet is refused, and not repeated for ever."""

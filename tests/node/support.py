@@ -88,6 +88,10 @@ class FakeRemote:
         self.queried: list[str] = []
         self.reading = True
         self.left = False
+        #: Whether names go to the last who registers them, as in 2013.
+        self.moves = False
+        #: The harbors that are gone.
+        self.departed: set[int] = set()
         self.links: dict[int, FakeLink] = {}
         self.waits: list[str] = []
         # The boot's steps: what they answer, until a test fires it.
@@ -124,6 +128,9 @@ class FakeRemote:
     def register(self, name: str, handle: int) -> None:
         self.registered.append((name, handle))
 
+    def may_take(self, owner: int) -> bool:
+        return self.moves or owner >> 24 in self.departed
+
     def query(self, name: str) -> None:
         self.queried.append(name)
 
@@ -145,6 +152,7 @@ class FakeRemote:
 
     def up(self, harbor: int, room: int | None = None) -> FakeLink:
         """A link is up."""
+        self.departed.discard(harbor)
         link = self.links[harbor] = FakeLink(self, harbor, room)
         self.receiver.link_ready(harbor, link)
         return link
@@ -165,6 +173,7 @@ class FakeRemote:
 
     def gone(self, harbor: int, reason: str = "the master said so") -> None:
         """A harbor is gone."""
+        self.departed.add(harbor)
         self.receiver.harbor_gone(harbor, reason)
 
     def known(self, name: str, handle: int) -> None:

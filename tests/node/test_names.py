@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from twisted.internet.defer import CancelledError
 
 from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady
 from skynet_tw.handle import Handle
+=======
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+>>>>>>> 8876396 (Names move as the wire moves them, and whoever loses or wants one is told)
 
-from .support import Echo, NodeTestCase
+from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady, PeerDown
+from skynet_tw.handle import Handle
+from skynet_tw.node import names
+
+from .support import Echo, NodeTestCase, context_of
 
 FAR = Handle(0x0200000A)
 
@@ -117,12 +126,144 @@ class GlobalNameTests(NodeTestCase):
         self.one.remote.known("ECHO", FAR)
         self.failureResultOf(registered, NameTaken)
 
-    def test_stolen(self) -> None:
-        """A name that is ours stays ours here, whatever the master says later."""
+    def test_lost(self) -> None:
+        """An actor whose name is another's now is told in the log, and calls go there.
+
+        Whether it is another's, the remote layer judges by the rules of its wire.
+        """
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.one.remote.up(2)
+        for confirmed in (True, False):
+            registered = self.echo.register("ECHO")
+            if confirmed:
+                self.one.remote.echo()
+                self.successResultOf(registered)
+            self.one.remote.known("ECHO", FAR)
+            if not confirmed:
+                self.failureResultOf(registered, NameTaken)
+            self.assertEqual(self.successResultOf(self.client.query("ECHO")), FAR)
+            self.client.send("ECHO", "NOTE", 1)
+            self.assertEqual(self.one.remote.one().destination, FAR)
+            self.assertEqual(context_of(self.echo).names, [])
+            lines = [str(formatEvent(event)) for event in events]
+            lost = [line for line in lines if "of Echo(:01000001)" in line]
+            self.assertEqual(len(lost), 1, lines)
+            self.assertIn(":0200000a, who has it now", lost[0])
+            events._events.clear()
+            # Its end frees nothing that is not its own; and it may try again.
+            self.one.remote.moves = True
+        self.echo.exit()
+        self.assertEqual(self.successResultOf(self.client.query("ECHO")), FAR)
+
+    def test_late_echo(self) -> None:
+        """The master's word about an owner of ours that ended moves nothing."""
+        self.echo.register("ECHO")
+        self.echo.exit()
+        other, actor = self.spawn(self.one, Echo)
+        registered = actor.register("ECHO")
+        self.one.remote.echo()
+        self.assertEqual(self.successResultOf(registered), other)
+        self.one.remote.known("ECHO", self.handle)
+        self.assertEqual(self.successResultOf(self.client.query("ECHO")), other)
+        self.assertEqual(self.call(self.one, "ECHO", "ECHO", 1), 1)
+
+    def test_last_registration(self) -> None:
+        """Where names move to the last who registers, ours do so, far and near."""
+        remote = self.one.remote
+        remote.moves = True
+        remote.known("ECHO", FAR)
+        registered = self.echo.register("ECHO")
+        remote.echo()
+        self.assertEqual(self.successResultOf(registered), self.handle)
+        self.assertEqual(self.call(self.one, "ECHO", "SAME", 1), 1)
+        other, actor = self.spawn(self.one, Echo)
+        registered = actor.register("ECHO")
+        self.assertEqual(remote.registered, [("ECHO", other)])
+        remote.echo()
+        self.assertEqual(self.successResultOf(registered), other)
+        self.client.send("ECHO", "NOTE", 2)
+        self.one.turn()
+        self.assertEqual((self.echo.got, actor.got), ([], [2]))
+        # The one that lost it does not take it away when it ends.
+        self.echo.exit()
+        self.assertEqual(self.successResultOf(self.client.query("ECHO")), other)
+
+    def test_last_of_two_that_wait(self) -> None:
+        """Of two registrations that both wait for the master, the later one wins."""
+        self.one.remote.moves = True
+        first = self.echo.register("ECHO")
+        other, actor = self.spawn(self.one, Echo)
+        second = actor.register("ECHO")
+        self.failureResultOf(first, NameTaken)
+        self.one.remote.known("ECHO", other)
+        self.assertEqual(self.successResultOf(second), other)
+
+    def test_owner_gone(self) -> None:
+        """A name whose owner's harbor is gone may be taken by an actor of ours."""
+        remote = self.one.remote
+        remote.up(2)
+        remote.known("BANK", FAR)
+        remote.lost(2)
+        self.failureResultOf(self.echo.register("BANK"), NameTaken)
+        remote.gone(2)
+        registered = self.echo.register("BANK")
+        remote.echo()
+        self.assertEqual(self.successResultOf(registered), self.handle)
+        self.assertEqual(self.call(self.one, "BANK", "SAME", 1), 1)
+
+    def test_gone_and_taken(self) -> None:
+        """Nobody keeps what he knew of an owner that is gone, once there is another."""
+        remote = self.one.remote
+        remote.up(2)
+        remote.known("BANK", FAR)
+        remote.lost(2)
+        remote.gone(2)
+        self.failureResultOf(self.client.call("BANK", "X"), PeerDown)
+        query, vain = self.client.query("BANK"), self.client.query("BANK", timeout=1)
+        self.assertEqual(remote.queried, ["BANK", "BANK"])
+        remote.known("BANK", FAR)  # The master knows of no other yet.
+        self.assertNoResult(query)
+        self.one.later(1)
+        error = self.failureResultOf(vain, NoSuchName).value
+        self.assertIn(":0200000a, which had the name 'BANK', is gone", str(error))
+        remote.up(3)
+        new = Handle(0x0300000B)
+        remote.known("BANK", new)
+        self.assertEqual(self.successResultOf(query), new)
+        self.client.send("BANK", "X")
+        self.assertEqual(remote.one().destination, new)
+        # The answer to a question which was asked before that comes late.
+        remote.known("BANK", FAR)
+        self.client.send("BANK", "X")
+        self.assertEqual(remote.one().destination, new)
+
+    def test_gone_and_back(self) -> None:
+        """An owner whose harbor comes back is found again."""
+        remote = self.one.remote
+        remote.up(2)
+        remote.known("BANK", FAR)
+        remote.lost(2)
+        remote.gone(2)
+        query = self.client.query("BANK")
+        remote.up(2)
+        remote.known("BANK", FAR)
+        self.assertEqual(self.successResultOf(query), FAR)
+
+    def test_many(self) -> None:
+        """A master that tells names without end fills no memory; ours are not lost."""
+        self.patch(names, "MAX_FAR", 10)
         self.echo.register("ECHO")
         self.one.remote.echo()
-        self.one.remote.known("ECHO", FAR)
+        for i in range(100):
+            self.one.remote.known(f"N{i}", FAR)
+        self.assertEqual(
+            list(self.one.node.names.far), [f"N{i}" for i in range(90, 100)]
+        )
         self.assertEqual(self.successResultOf(self.client.query("ECHO")), self.handle)
+        query = self.client.query("N0")
+        self.assertEqual(self.one.remote.queried, ["N0"])
+        self.one.remote.known("N0", FAR)
+        self.assertEqual(self.successResultOf(query), FAR)
 
     def test_query(self) -> None:
         """A query asks the master, and waits for its word."""

@@ -88,14 +88,18 @@ class PacketTests(SynchronousTestCase):
         """Values that a packet does not need are ignored."""
         self.assertEqual(decode(pack("W", 1, "more")), Wait(1))
 
-    def test_redials(self) -> None:
-        """Our slaves say one value more in H; any other value there says nothing."""
-        ours = Hello(2, "a:1", redials=True)
-        body = pack("H", 2, "a:1", True)
-        self.assertEqual(encode(ours), bytes([len(body)]) + body)
-        self.assertEqual(decode(pack("H", 2, "a:1", True)), ours)
-        for odd in (False, 1, "true", None, [True], 1.0):
-            self.assertEqual(decode(pack("H", 2, "a:1", odd)), Hello(2, "a:1"))
+    def test_ours(self) -> None:
+        """Our nodes say one value more in H and W; any other value there is nothing."""
+        for values, plain, ours in (
+            (("H", 2, "a:1"), Hello(2, "a:1"), Hello(2, "a:1", redials=True)),
+            (("W", 1), Wait(1), Wait(1, follows=True)),
+        ):
+            body = pack(*values, True)
+            self.assertEqual(encode(ours), bytes([len(body)]) + body)
+            self.assertEqual(decode(body), ours)
+            self.assertEqual(decode(pack(*values, True, "more")), ours)
+            for odd in (False, 1, "true", None, [True], 1.0):
+                self.assertEqual(decode(pack(*values, odd)), plain)
 
     def test_too_long(self) -> None:
         """What does not fit the byte for the length is refused before it is sent."""
