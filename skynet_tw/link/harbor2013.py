@@ -538,11 +538,6 @@ class Neighbours:
         """Somebody who dialed us is gone."""
         self._callers.pop(caller, None)
 
-    def is_known(self, caller: Hashable) -> bool:
-        """Whether somebody who dialed us is, or counts for, one that we know."""
-        it = self._callers[caller]
-        return it.is_master or it.harbor is not None or it.stands_for is not None
-
     def callers_of(self, harbor: int) -> list[Hashable]:
         """Those who dialed us and are this harbor, the oldest first."""
         return [who for who, it in self._callers.items() if it.harbor == harbor]

@@ -9,6 +9,7 @@ The last one to register an id or a name has it.  Better than in a real master:
   whose second connection breaks while its own is up.
 - What is said while it is not connected is said when it is: the answer to a question
   that a harbor asks while it joins is not lost.
+- Connections by which no harbor is registered any more are kept, but not any number.
 - A process that comes back under an id has to register its names again; those of the
   one before it are forgotten, so that no message is sent to an actor that was.
 """
@@ -33,6 +34,12 @@ from ..wire.master import Connect, Hello, Malformed, Name, Query, Register
 from .master import MAX_NAMES
 from .membership import Dial, StopDialing
 from .notice import Notice
+
+#: Names that are kept for a harbor which is not connected; it can ask for others.
+MAX_MISSED = 4096
+
+#: Connections whose harbor registered by another one since, or cannot be dialed.
+MAX_PARTED = 64
 
 
 @dataclass(slots=True)
@@ -166,6 +173,8 @@ class Master:
         self.members: dict[int, Member] = {}
         #: The names and their owners.
         self.names: dict[str, int] = {}
+        # Whoever parted last is at the end.
+        self._parted: dict[Hashable, None] = {}
         self._effects = Effects()
 
     def connected(self, connection: Hashable, peer: str) -> None:
@@ -233,10 +242,24 @@ class Master:
 
     def _hung_up(self, connection: Hashable) -> None:
         self._requests.pop(connection, None)
+        self._parted.pop(connection, None)
         for member in list(self.members.values()):
             if member.connection == connection:
                 member.connection = None
                 member.machine.hung_up()
+
+    def _part(self, connection: Hashable) -> None:
+        """A harbor is not registered by this connection any more."""
+        if connection is None or self.joined(connection):
+            return
+        self._parted[connection] = None
+        if len(self._parted) > MAX_PARTED:
+            oldest = next(iter(self._parted))
+            error = ProtocolError(
+                "its harbor registered elsewhere, or cannot be dialed"
+            )
+            self._effects.closes.append((oldest, error))
+            self._hung_up(oldest)
 
     # What harbors ask for
 
@@ -277,7 +300,10 @@ class Master:
                     old_address=member.address,
                 )
             self._forget_names(hello.harbor)
+        before = member.connection
         member.connection, member.peer = connection, peer
+        self._parted.pop(connection, None)
+        self._part(before)
         member.machine.register(hello.address)
 
     def _name(self, peer: str, request: Register) -> None:
@@ -330,6 +356,12 @@ class Master:
                 self._effects.writes.append((harbor, data))
             else:
                 member.missed[key] = data
+                self._bound(member.missed)
+
+    @staticmethod
+    def _bound(missed: dict[Hashable, bytes]) -> None:
+        if len(missed) > MAX_MISSED:
+            del missed[next(key for key in missed if isinstance(key, str))]
 
     def _introduce(self, new: Member) -> None:
         """A harbor is connected: tell the others of it, and it of the others."""
@@ -355,6 +387,7 @@ class Master:
     def _leave(self, member: Member, reason: str) -> None:
         member.connected = False
         self.members.pop(member.harbor, None)
+        self._part(member.connection)
         self._effects.dials.append(StopDialing(member.harbor))
         self._notice(
             "master: harbor {harbor} at {address} left: {reason}",

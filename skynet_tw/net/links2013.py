@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from math import inf
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import (
@@ -28,7 +30,7 @@ from ..wire.harbor2013 import Told
 from ..wire.master import Connect, Malformed, Name
 from .dialer import Dialer
 from .limits import ConnectionLimits
-from .lobby import Connections, FoldedLog, Lobby
+from .lobby import Connections, FoldedLog
 from .peer2013 import CallerProtocol, LinkProtocol
 
 #: Seconds of silence after which the master has told us of all harbors; it does so in
@@ -37,6 +39,12 @@ SETTLE = 0.05
 
 #: Connections of one harbor; whoever has more of them lost the older ones.
 MAX_CALLERS = 4
+
+#: A harbor dials when it is announced; seconds between the one and the other, at most.
+DIALS_WITHIN = 5.0
+
+#: Silent connections from about that time that may each be that harbor's.
+NEAREST = 4
 
 
 class Links:
@@ -66,13 +74,16 @@ class Links:
         self._limits = limits
         self._neighbours = Neighbours(own)
         self._receiver: IRemoteReceiver | None = None
-        self._lobby = Lobby(clock, limits)
         self._strangers = FoldedLog(f"port of harbor {own}")
         self._dialers: dict[int, Dialer] = {}
         self._dialed: Connections[LinkProtocol] = Connections()
         self._callers: Connections[CallerProtocol] = Connections()
         # Of those that we dialed, the one to each harbor that counts.
         self._links: dict[int, LinkProtocol] = {}
+        # When the master told us last of each harbor, or each harbor of us.
+        self._announced: dict[int, float] = {}
+        # Who spoke as the master does, whoever did so last at the end.
+        self._tellers: dict[CallerProtocol, None] = {}
         self._timers: dict[int, IDelayedCall] = {}
         self._paused = False
         self._closing = False
@@ -151,9 +162,6 @@ class Links:
             elif not self._closing:
                 self._do(action)
         if not self._closing:
-            for caller in self._callers:
-                if self._neighbours.is_known(caller):
-                    self._lobby.leave(caller)
             self._check_complete()
 
     def _do(self, action: Action) -> None:
@@ -274,10 +282,15 @@ class Links:
     def caller_opened(self, caller: CallerProtocol) -> None:
         """A connection is up; nobody knows yet whose."""
         self._callers.add(caller)
+        caller.since = self._clock.seconds()
         if self._closing:
             caller.drop("this node leaves")
             return
-        self._lobby.enter(caller)
+        silent = self._silent()
+        if len(silent) > self._limits.strangers:
+            spared = self._may_be_harbors(silent)
+            oldest = next((it for it in silent if it not in spared), silent[0])
+            oldest.drop("too many connections did not say who they are")
         if self.expects_master():
             caller.may_be_master = True
             self._wait_for_silence()
@@ -311,10 +324,15 @@ class Links:
             return
         if caller is not self.master:
             self._found_master(caller)
+        self._tellers.pop(caller, None)
+        self._tellers[caller] = None
+        if len(self._tellers) > MAX_CALLERS:
+            next(iter(self._tellers)).drop(f"{MAX_CALLERS} others spoke as the master")
         if isinstance(told, Name):
             self.on_name(told)
         elif isinstance(told, Connect):
             self._wait_for_silence()
+            self._announced[told.harbor] = self._clock.seconds()
             self._act(
                 self._neighbours.announce(told.harbor, told.address, self.own_address)
             )
@@ -324,7 +342,6 @@ class Links:
             self._neighbours.caller_is_master(self.master, False)
         self.master = caller
         self._neighbours.caller_is_master(caller, True)
-        self._lobby.leave(caller)
         self._log.info("the master dialed us from {peer}", peer=caller.peer_text)
         self.on_master()
 
@@ -351,13 +368,13 @@ class Links:
 
     def caller_refused(self, caller: CallerProtocol, reason: str) -> None:
         """We drop the connection."""
-        self._lobby.leave(caller)
+        self._tellers.pop(caller, None)
         if not self._closing:
             self._strangers.dropped(caller.peer_text, reason)
 
     def caller_closed(self, caller: CallerProtocol) -> None:
         """The connection is closed."""
-        self._lobby.leave(caller)
+        self._tellers.pop(caller, None)
         self._callers.discard(caller)
         self._neighbours.caller_lost(caller)
         if caller is self.master:
@@ -368,14 +385,20 @@ class Links:
     # Watching, pausing, closing
 
     def sweep(self) -> None:
-        """Drop those who keep us waiting; one look at all of them, now and then.
-
-        Who says nothing at all may be a harbor that has nothing to say.
-        """
+        """Drop those who keep us waiting; one look at all of them, now and then."""
         self._strangers.sweep()
+        now = self._clock.seconds()
+        silent = self._silent()
+        if silent and now - silent[0].since >= self._limits.handshake:
+            spared = self._may_be_harbors(silent)
+            for caller in silent:
+                if now - caller.since < self._limits.handshake:
+                    break
+                if caller not in spared:
+                    seconds = self._limits.handshake
+                    caller.drop(f"it did not say who it is for {seconds:g} s")
         if self._paused:
             return
-        now = self._clock.seconds()
         for caller in self._callers:
             progress = caller.half_open()
             if progress is None:
@@ -384,6 +407,45 @@ class Links:
                 caller.stalled = (progress, now)
             elif now - caller.stalled[1] >= self._limits.stall:
                 caller.drop(f"half a frame stood still for {self._limits.stall:g} s")
+
+    def _silent(self) -> list[CallerProtocol]:
+        """Those who dialed us and did not say yet who they are, the oldest first."""
+        return [
+            caller
+            for caller in self._callers
+            if not caller.harbor
+            and caller is not self.master
+            and caller not in self._tellers
+            and caller.dropped is None
+        ]
+
+    def _may_be_harbors(self, silent: list[CallerProtocol]) -> set[CallerProtocol]:
+        """Those of the silent who may be harbors, or the master, with nothing to say.
+
+        To hang up on a real one would cut it off for good, as it never dials again.
+        But it dials when it is announced: so those who did so next to the announcement
+        of a harbor that was not heard since are kept.  One of ours dials again whenever
+        it loses its connection; for each harbor that is missing the newest is kept.
+        """
+        since = [caller.since for caller in silent]
+        heard = {caller.harbor: caller.since for caller in self._callers}
+        missing = 0
+        spared: set[CallerProtocol] = set()
+        for harbor, announced in self._announced.items():
+            if heard.get(harbor, -inf) >= announced - DIALS_WITHIN:
+                continue
+            missing += 1
+            next_to = bisect_left(since, announced)
+            around = silent[max(next_to - NEAREST, 0) : next_to + NEAREST]
+            around.sort(key=lambda caller: abs(caller.since - announced))
+            spared.update(around[:NEAREST])
+        spared.update(silent[max(len(silent) - missing, 0) :])
+        if not self._tellers:
+            # Whom we took for the master has not proved it yet.
+            spared.update(
+                [caller for caller in silent if caller.may_be_master][:NEAREST]
+            )
+        return spared
 
     def pause_reading(self) -> None:
         """Read no harbor until `resume_reading`; the master is read on."""

@@ -22,6 +22,10 @@ from .greeting import GreetingProtocol
 from .transport import address_text, drop_transport, tune
 from .writer import Link, writer_for
 
+#: How far the first message of a connection has to come on within
+#: `ConnectionLimits.stall`, in bytes.
+SLOW = 65536
+
 
 class CallerOwner(Protocol):
     """Whoever keeps the connections that were dialed by others."""
@@ -63,6 +67,8 @@ class CallerProtocol(protocol.Protocol):
         self.harbor = 0
         #: Whether it may be the master that dials us back.
         self.may_be_master = False
+        #: When it was opened, on the owner's clock.
+        self.since = 0.0
         #: Control frames of it that were ignored.
         self.ignored = 0
         #: Why we dropped the connection, None while we did not.
@@ -111,7 +117,10 @@ class CallerProtocol(protocol.Protocol):
     def half_open(self) -> int | None:
         """A number that grows as an incomplete frame does; None if there is none."""
         rest = self._reader.rest
-        return rest.changes if rest.kept else None
+        if not rest.kept:
+            return None
+        # Who did not say yet who he is may not do so byte by byte.
+        return rest.changes if self.harbor else -(rest.missing // SLOW)
 
     def read(self, on: bool) -> None:
         """Read the connection, or leave with the other side what it sends."""

@@ -188,7 +188,6 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(self.table.caller_is("a", 3), [Await(3, None), Ready(3)])
         self.assertEqual(self.table.called("b"), [Await(2, NOTICED_AFTER)])
         self.assertEqual(self.table.callers_of(3), ["a"])
-        self.assertTrue(self.table.is_known("b"))
 
     def test_all_have_called(self) -> None:
         """When there are as many calls as harbors, each is linked once reached."""

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import OtherWire
+from skynet_tw.link import master2013
 from skynet_tw.link.master2013 import Effects, Master
 from skynet_tw.link.membership import Dial, StopDialing
 from skynet_tw.wire.harbor2013 import FrameReader, Request, encode_request
@@ -162,6 +163,39 @@ class MasterTests(SynchronousTestCase):
         self.assertIn("cannot dial harbor 2 at host:2", self.net.log[0])
         self.net.join(2, "again")
         self.assertTrue(self.net.master.members[2].connected)
+
+    def test_parted(self) -> None:
+        """Connections whose harbor registered elsewhere, or is gone, are not kept."""
+        self.patch(master2013, "MAX_PARTED", 3)
+        net = self.net
+        net.join(1, "other")
+        for i in range(10):
+            net.join(2, f"c{i}")
+        self.assertEqual(net.closes, [f"c{i}" for i in range(6)])
+        # Those who come back, or hang up, make room.
+        net.register(3, "c6")
+        net.apply(net.master.lost("c7"))
+        self.assertEqual(net.closes, [f"c{i}" for i in range(6)])
+        for i in range(4, 9):
+            net.register(i, f"d{i}")
+            net.apply(net.master.give_up(i, "refused"))
+        self.assertEqual(net.closes[6:], ["c8", "d4", "d5"])
+        # What it registered besides is closed with none of them.
+        self.assertEqual(sorted(net.master.members), [1, 2, 3])
+
+    def test_missed_names(self) -> None:
+        """Of the names that a harbor misses, the last are kept, and all addresses."""
+        self.patch(master2013, "MAX_MISSED", 5)
+        net = self.net
+        net.join(1)
+        net.register(2)
+        net.join(3)
+        for i in range(20):
+            net.say("c1", Register(f"N{i}", 0x01000001))
+        said = net.apply(net.master.reached(2))
+        told = {it.name for it in said[2] if isinstance(it, Name)}
+        self.assertEqual(told, {f"N{i}" for i in range(16, 20)})
+        self.assertIn(Connect(3, "host:3"), said[2])
 
     def test_strangers(self) -> None:
         """Garbage closes the connection, and is no harbor; the error says why."""

@@ -445,17 +445,6 @@ class StrangerTests(World2013):
         self.run_for()
         self.assertEqual(nodes[0].receiver.names, {"N": 0x02000001})
 
-    def test_half_a_frame(self) -> None:
-        """Whoever stops in the middle of a frame is dropped; who is silent is not."""
-        self.start_master()
-        self.node(1)
-        self.run_for(1)
-        half = self.stranger("host1:2526", b"\0\0\0\x20half")
-        silent = self.stranger("host1:2526")
-        self.run_for(50)
-        self.assertIsNotNone(half.lost)
-        self.assertIsNone(silent.lost)
-
     def test_harbors_are_no_masters(self) -> None:
         """What a harbor says about addresses and names is ignored, in one line."""
         self.start_master()
