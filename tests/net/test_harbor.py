@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import replace
 from itertools import permutations
 
 from zope.interface.verify import verifyObject
 
 from skynet_tw.errors import BootFailed
 from skynet_tw.interfaces import ILink, IRemote
+from skynet_tw.link.master import Master, Slave
 from skynet_tw.net.limits import ConnectionLimits
-from skynet_tw.wire.master import Hello, Wait, encode
+from skynet_tw.wire.master import Hello, Name, Register, Wait, encode
 
 from .world import MASTER, Node, World
 
@@ -201,6 +204,83 @@ class NameTests(World):
         self.run_for(10)
         self.assertEqual(factory.master.names, {"A": 0x01000007, "B": 0x01000008})
         self.assertEqual(two.receiver.names["B"], 0x01000008)
+
+
+class FirstOwners(Master):
+    """A master which treats names as a real one does (harbor-modern, section 2)."""
+
+    def _join(self, connection: Hashable, peer: str, hello: Hello) -> Slave:
+        return super()._join(connection, peer, replace(hello, redials=False))
+
+    def _register(self, slave: Slave, request: Register) -> None:
+        self.names.setdefault(request.name, request.handle)
+        for member in self.slaves.values():
+            self._write(member, Name(request.name, request.handle))
+
+
+class MovedNameTests(World):
+    """Names whose first owner is gone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.factory = self.start_master()
+
+    def take_over(self) -> tuple[Node, Node]:
+        """Let harbor 3 have a name and leave, and harbor 2 take it."""
+        one, two, three = (self.node(harbor) for harbor in (1, 2, 3))
+        self.run_for()
+        three.remote.register("X", 0x03000007)
+        self.run_for()
+        self.assertFalse(two.remote.may_take(0x03000007))
+        self.leave(three)
+        self.run_for()
+        self.assertTrue(two.remote.may_take(0x03000007))
+        two.remote.register("X", 0x02000007)
+        self.run_for()
+        return one, two
+
+    def test_our_master(self) -> None:
+        """Our master tells all the new owner, and so whoever asks later."""
+        one, two = self.take_over()
+        late = self.node(4)
+        late.remote.query("X")
+        self.run_for()
+        for node in (one, two, late):
+            self.assertEqual(node.receiver.names, {"X": 0x02000007})
+        # The one before it comes back, and is told that it has lost the name.
+        three = self.node(3)
+        three.remote.register("X", 0x03000009)
+        self.run_for()
+        for node in (one, two, three):
+            self.assertEqual(node.receiver.names, {"X": 0x02000007})
+        self.assertFalse(three.remote.may_take(0x02000007))
+
+    def test_real_master(self) -> None:
+        """Of a master that answers with the first owner, newcomers hear the last."""
+        self.factory.master = FirstOwners(self.clock.seconds)
+        one, _ = self.take_over()
+        self.assertEqual(self.factory.master.names, {"X": 0x03000007})
+        for harbor in (4, 5):
+            late = self.node(harbor)
+            self.run_for()
+            self.assertEqual(late.receiver.names, {"X": 0x02000007})
+            self.assertTrue(late.remote.may_take(0x03000007), "it never saw harbor 3")
+        self.assertEqual(one.receiver.names, {"X": 0x02000007})
+
+    def test_taken_by_one_that_does_not_know(self) -> None:
+        """Who takes a name without knowing of its first owner tells newcomers, too."""
+        self.factory.master = FirstOwners(self.clock.seconds)
+        three = self.node(3)
+        three.remote.register("X", 0x03000007)
+        self.run_for()
+        self.leave(three)
+        new = self.node(4)
+        self.run_for()
+        new.remote.register("X", 0x04000007)
+        self.run_for()
+        late = self.node(5)
+        self.run_for()
+        self.assertEqual(late.receiver.names, {"X": 0x04000007})
 
 
 class MasterLossTests(World):

@@ -418,6 +418,32 @@ class DeathTests(World2013):
         self.assertIn(("busy", 2), self.one.receiver.events)
 
 
+class MovedNameTests(World2013):
+    """Names that are registered again."""
+
+    def test_last(self) -> None:
+        """The last who registers a name has it, whoever asks for it meanwhile."""
+        self.start_master()
+        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
+        self.run_for(1)
+        for round in range(1, 5):
+            for node in nodes:
+                handle = node.remote.harbor << 24 | round
+                self.assertTrue(node.remote.may_take(handle))
+                for other in nodes:
+                    other.remote.query("X")
+                node.remote.register("X", handle)
+                self.run_for()
+                for other in nodes:
+                    self.assertEqual(other.receiver.names, {"X": handle})
+        # Only the last one says it again.
+        self.stop_master()
+        self.run_for(1)
+        factory = self.start_master()
+        self.run_for(10)
+        self.assertEqual(factory.master.names, {"X": 0x03000004})
+
+
 class StrangerTests(World2013):
     """Those who dial a harbor and are none."""
 

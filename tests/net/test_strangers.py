@@ -62,6 +62,19 @@ class PortTests(World):
             self.run_for(4)
             self.assertIsNotNone(stranger.lost)
 
+    def test_byte_by_byte(self) -> None:
+        """Who says who he is byte by byte has no more time for it than others."""
+        hello = encode(Hello(9, "host9:" + "1" * 200))
+        slow = [self.stranger(MASTER) for _ in range(5)]
+        for byte in range(7):
+            for stranger in slow:
+                self.assertIsNone(stranger.lost)
+                stranger.say(hello[byte : byte + 1])
+            self.run_for(1)
+        self.run_for(6)
+        for stranger in slow:
+            self.assertIsNotNone(stranger.lost)
+
     def test_a_thousand(self) -> None:
         """A thousand silent connections cost places, not memory nor a flood of log."""
         for address in (MASTER, HOST):

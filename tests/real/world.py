@@ -85,11 +85,16 @@ class RealCase(TestCase):
         self.failures: list[Exception] = []
 
     async def real(
-        self, harbor: int, master: str, *names: str, standalone: bool = False
+        self,
+        harbor: int,
+        master: str,
+        *names: str,
+        standalone: bool = False,
+        address: str = "",
     ) -> NodeProcess:
         """Start a real node with one probe service, and wait until it is ready."""
         snax = f"snax={ROOT / 'tests' / 'real' / 'services' / 'snax' / '?.lua'}"
-        address = free_address()
+        address = address or free_address()
         options = ["--harbor", str(harbor), "--master", master, "--address", address]
         if standalone:
             options += ["--standalone", master]
