@@ -103,6 +103,10 @@ class Border:
             waits["the end of the boot"] = self._early_count
         return waits
 
+    def linked(self) -> list[int]:
+        """The harbors whose links take a message now."""
+        return [id for id, c in self._channels.items() if c.link is not None]
+
     def _boxes(self) -> list[Outbox]:
         return [channel.outbox for channel in self._channels.values()]
 

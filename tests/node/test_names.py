@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from twisted.internet.defer import CancelledError
-
-from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady
-from skynet_tw.handle import Handle
-=======
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
->>>>>>> 8876396 (Names move as the wire moves them, and whoever loses or wants one is told)
 
 from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady, PeerDown
 from skynet_tw.handle import Handle
