@@ -213,66 +213,70 @@ class Context(Runnable):
         node = self.node
         ledger = node.ledger
         handled = packed = 0
-        while mailbox and handled < limit:
-            ptype, source, session, body = mailbox.popleft()
-            handled += 1
-            ledger.handled += 1
-            if ptype == _LUA:
-                if type(body) is bytes:
-                    packed += 1
-                    try:
-                        body = node.unpack(body)
-                    except UnpackError as error:
-                        self._unreadable(ptype, source, session, error)
-                        continue
-                try:
-                    name = commands[body[0]]
-                except BaseException:  # It may be any object, from a local caller.
-                    self._dispatch(ptype, source, session, body)
-                    continue
-                work = Work(self, source, session)
-                _set_work(work)
-                variables = copy_context()
-                try:
-                    # Looked up each time: a handler may be replaced while it runs.
-                    result = variables.run(getattr(actor, name), *body[1:])
-                    if result is None:
-                        # Most one-way messages end here.
-                        if session:
-                            self._answer(work, None)
-                    elif type(result) is CoroutineType:
-                        self._start(result, variables, work, ptype, body)
-                    elif type(result) in _PLAIN:
-                        # Asking whether it is awaitable would cost 0.2 us.
-                        if session:
-                            self._answer(work, result)
-                    else:
-                        self._settle(result, variables, work, ptype, body)
-                except BaseException as error:
-                    self._failed(work, body, error)
-            elif ptype == _RESPONSE or ptype == _ERROR:  # noqa: SIM109, it is faster
-                if type(body) is bytes:
-                    packed += 1
-                self._take_answer(ptype, source, session, body)
-            else:
-                if type(body) is bytes:
-                    packed += 1
-                    if ptype in PACKED_TYPES:
+        try:
+            while mailbox and handled < limit:
+                ptype, source, session, body = mailbox.popleft()
+                handled += 1
+                ledger.handled += 1
+                if ptype == _LUA:
+                    if type(body) is bytes:
+                        packed += 1
                         try:
                             body = node.unpack(body)
                         except UnpackError as error:
                             self._unreadable(ptype, source, session, error)
                             continue
-                    elif ptype in LOCAL_TYPES:
-                        self.refuse(source, session, f"type {ptype} is for one node")
+                    try:
+                        name = commands[body[0]]
+                    except BaseException:  # It may be any object, from a local caller.
+                        self._dispatch(ptype, source, session, body)
                         continue
-                    else:
-                        body = (body,)
-                self._dispatch(ptype, source, session, body)
-        # Nobody works on the last message any more.
-        _set_work(None)
-        if packed:
-            node.border.handled(packed)
+                    work = Work(self, source, session)
+                    _set_work(work)
+                    variables = copy_context()
+                    try:
+                        # Looked up each time: a handler may be replaced while it runs.
+                        result = variables.run(getattr(actor, name), *body[1:])
+                        if result is None:
+                            # Most one-way messages end here.
+                            if session:
+                                self._answer(work, None)
+                        elif type(result) is CoroutineType:
+                            self._start(result, variables, work, ptype, body)
+                        elif type(result) in _PLAIN:
+                            # Asking whether it is awaitable would cost 0.2 us.
+                            if session:
+                                self._answer(work, result)
+                        else:
+                            self._settle(result, variables, work, ptype, body)
+                    except BaseException as error:
+                        self._failed(work, body, error)
+                elif ptype == _RESPONSE or ptype == _ERROR:  # noqa: SIM109, it is faster
+                    if type(body) is bytes:
+                        packed += 1
+                    self._take_answer(ptype, source, session, body)
+                else:
+                    if type(body) is bytes:
+                        packed += 1
+                        if ptype in PACKED_TYPES:
+                            try:
+                                body = node.unpack(body)
+                            except UnpackError as error:
+                                self._unreadable(ptype, source, session, error)
+                                continue
+                        elif ptype in LOCAL_TYPES:
+                            self.refuse(
+                                source, session, f"type {ptype} is for one node"
+                            )
+                            continue
+                        else:
+                            body = (body,)
+                    self._dispatch(ptype, source, session, body)
+        finally:
+            # Nobody works on the last message any more.
+            _set_work(None)
+            if packed:
+                node.border.handled(packed)
 
     def _dispatch(
         self, ptype: int, source: int, session: int | Reply, body: tuple[Any, ...]

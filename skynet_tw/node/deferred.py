@@ -8,8 +8,10 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from .failures import LoggedFailure
 from .scheduler import Scheduler
 
 _T = TypeVar("_T")
@@ -23,6 +25,8 @@ class NodeDeferred(Deferred[_T]):
 
     :param cancelled: told when it is cancelled.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -44,4 +48,8 @@ class NodeDeferred(Deferred[_T]):
 
     def _fire(self, result: Any) -> None:
         if not self.called:
-            self.callback(result)
+            try:
+                self.callback(result)
+            except BaseException as error:  # Of what a callback returned.
+                failure = LoggedFailure(error, type(error), error.__traceback__)
+                self._log.failure("a callback went wrong", failure, LogLevel.error)

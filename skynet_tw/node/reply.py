@@ -126,11 +126,13 @@ class Reply(Deferred[Any]):
         """
         self.decided = True
         if not self.called:
-            variables = self.variables
-            if variables is None:
-                super().callback(result)
-            else:
-                variables.run(super().callback, result)
+            try:
+                if self.variables is None:
+                    super().callback(result)
+                else:
+                    self.variables.run(super().callback, result)
+            except BaseException as error:  # Of what a callback returned.
+                self.caller.log_failure(error, 0, "a callback of a call")
 
     # What somebody does who uses it as a Deferred
 

@@ -1,0 +1,362 @@
+"""Whatever an actor's code does, its node goes on: books, links and neighbours.
+
+A program of strange code is drawn, and run in one of two nodes; the caller is near or
+far, the wire the modern one or that of 2013.  What must hold afterwards is the same for
+each of them.  ``SKYNET_TW_EXAMPLES`` says how many are drawn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw import Actor, SkynetError, command
+from skynet_tw.service import NodeService
+from skynet_tw.testing import MemoryNodes
+
+EXAMPLES = int(os.environ.get("SKYNET_TW_EXAMPLES", "1000"))
+
+
+class Unprintable(Exception):
+    """An error that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no text")
+
+    __repr__ = __str__
+
+
+class Mean(type):
+    """The class of classes that raise when they are looked at."""
+
+    def __hash__(cls) -> int:
+        raise KeyboardInterrupt("hashed")
+
+    def __repr__(cls) -> str:
+        raise KeyboardInterrupt("shown")
+
+    def __instancecheck__(cls, other: object) -> bool:
+        raise KeyboardInterrupt("checked")
+
+
+class Thing(metaclass=Mean):
+    """A value whose every method raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(f"asked for {name[:1]}")
+
+    def __eq__(self, other: object) -> bool:
+        raise SystemExit("compared")
+
+    def __hash__(self) -> int:
+        raise SystemExit("hashed")
+
+    def __repr__(self) -> str:
+        raise SystemExit("shown")
+
+    def __bool__(self) -> bool:
+        raise SystemExit("asked if it is true")
+
+    def __len__(self) -> int:
+        raise SystemExit("measured")
+
+
+class Text(str):
+    """A text that cannot be packed."""
+
+    def encode(self, *args: Any) -> bytes:  # type: ignore[override]
+        raise KeyboardInterrupt("encoded")
+
+
+class Table(dict[Any, Any]):
+    """A table that cannot be packed."""
+
+    def items(self) -> Any:
+        raise SystemExit("listed")
+
+
+def deep() -> list[Any]:
+    """A value that is nested deeper than anything reads."""
+    value: list[Any] = []
+    for _ in range(5000):
+        value = [value]
+    return value
+
+
+#: What is raised, by name: hypothesis shows the name.
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "plain": lambda: ValueError("no"),
+    "exit": lambda: SystemExit(3),
+    "interrupt": KeyboardInterrupt,
+    "closed": GeneratorExit,
+    "cancelled": asyncio.CancelledError,
+    "unprintable": Unprintable,
+    "huge": lambda: ValueError("x" * 1_000_000),
+    "surrogate": lambda: ValueError("\udcff\ud800\0\n"),
+    "stop": StopIteration,
+    "stack": lambda: RecursionError("deep"),
+    "skynet": lambda: SkynetError("mine"),
+    "odd": lambda: KeyError(Thing()),
+}
+
+#: What is returned.
+VALUES: dict[str, Callable[[], Any]] = {
+    "none": lambda: None,
+    "thing": Thing,
+    "text": lambda: Text("x"),
+    "table": lambda: Table(a=1),
+    "deep": deep,
+    "function": lambda: deep,
+    "huge": lambda: "x" * 2_000_000,
+    "int": lambda: 10**400,
+    "set": lambda: {1, 2},
+    "failed": lambda: _failed(),
+    "never": Deferred,
+    "awaitable": lambda: Awaited(),
+    "generator": lambda: (n for n in range(3)),
+}
+
+WAITS = ["none", "sleep", "call", "far", "deferred", "inline", "gather", "section"]
+PLACES = ["handler", "plain", "started", "init", "fork", "callback", "canceller"]
+PLACES += ["stopped", "cleanup"]
+
+
+def _failed() -> Deferred[Any]:
+    failed: Deferred[Any] = Deferred()
+    failed.errback(Unprintable())
+    return failed
+
+
+class Awaited:
+    """An object whose await raises."""
+
+    def __await__(self) -> Any:
+        raise SystemExit("awaited")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a strange actor does."""
+
+    place: str
+    wait: str
+    error: str | None
+    value: str
+    far: bool
+    request: str
+
+
+PROGRAMS = st.builds(
+    Program,
+    place=st.sampled_from(PLACES),
+    wait=st.sampled_from(WAITS),
+    error=st.none() | st.sampled_from(sorted(ERRORS)),
+    value=st.sampled_from(sorted(VALUES)),
+    far=st.booleans(),
+    request=st.sampled_from(["GO", "NEVER", "\udcff\x1b", "x" * 100_000]),
+)
+
+
+class Honest(Actor):
+    """Answers, whatever its neighbours do."""
+
+    async def started(self, name: str) -> None:
+        await self.register(name)
+
+    @command
+    def PING(self, value: Any) -> Any:
+        return value
+
+
+class Strange(Actor):
+    """Does what a program says."""
+
+    program: Program
+
+    def __init__(self) -> None:
+        self.section = None
+        self.act("init")
+
+    def act(self, place: str) -> Any:
+        """Raise or return what the program has for this place."""
+        if self.program.place == place:
+            if self.program.error is not None:
+                raise ERRORS[self.program.error]()
+            return VALUES[self.program.value]()
+        return None
+
+    async def started(self) -> None:
+        self.section = self.queue()
+        if self.program.place == "started":
+            await self.wait()
+            self.act("started")
+
+    async def stopped(self) -> Any:
+        if self.program.place == "stopped":
+            await self.wait()
+        return self.act("stopped")
+
+    async def wait(self) -> Any:
+        """Wait in the way of the program."""
+        wait = self.program.wait
+        if wait == "sleep":
+            await self.sleep(0.1)
+        elif wait == "call":
+            await self.call("HERE", "PING", 1)
+        elif wait == "far":
+            await self.call("THERE", "PING", 1)
+        elif wait == "deferred":
+            fired: Deferred[None] = Deferred()
+            self.node.clock.callLater(0.1, fired.callback, None)
+            await fired
+        elif wait == "inline":
+            await self.inline()
+        elif wait == "gather":
+            calls = [self.call("THERE", "PING", n) for n in range(3)]
+            await gatherResults(
+                [Deferred.fromCoroutine(self.awaits(call)) for call in calls]
+            )
+        elif wait == "section":
+            async with self.section:
+                await self.sleep(0.01)
+
+    async def awaits(self, call: Deferred[Any]) -> Any:
+        return await call
+
+    @inlineCallbacks
+    def inline(self) -> Any:
+        yield self.sleep(0.1)
+        yield self.call("HERE", "PING", 2)
+
+    @command
+    def PING(self, value: Any) -> Any:
+        return value
+
+    @command(name="GO")
+    def go(self) -> Any:
+        place = self.program.place
+        if place == "plain":
+            return self.act("plain")
+        return self.work()
+
+    async def work(self) -> Any:
+        place = self.program.place
+        if place == "cleanup":
+            try:
+                await self.sleep(1000)
+            finally:
+                await self.wait()
+                self.act("cleanup")
+        await self.wait()
+        if place == "fork":
+            self.fork(self.forked())
+        elif place == "callback":
+            call = self.call("THERE", "PING", 3)
+            call.addCallback(lambda _: self.act("callback"))
+            return await call
+        elif place == "canceller":
+            await Deferred(lambda _: self.act("canceller"))
+        return self.act("handler")
+
+    async def forked(self) -> Any:
+        await self.wait()
+        return self.act("fork")
+
+
+class HostileTests(SynchronousTestCase):
+    """Programs of strange code, on each wire."""
+
+    def run_programs(self, wire: str) -> None:
+        nodes = MemoryNodes()
+        one = nodes.start(
+            1, standalone=True, wire=wire, stop_grace=2.0, call_timeout=5.0
+        )
+        two = nodes.start(2, wire=wire, call_timeout=5.0)
+        nodes.ready()
+        nodes.result(one.node.spawn(Honest, "HERE"))
+        nodes.result(two.node.spawn(Honest, "THERE"))
+        callers = (one.node.client(), two.node.client())
+        for caller in callers:
+            for name in ("HERE", "THERE"):
+                nodes.result(caller.query(name))
+        lost: list[str] = []
+        for service in (one, two):
+            border = service.node.border
+            border.link_lost = lambda harbor, why: lost.append(why)  # type: ignore
+
+        @settings(max_examples=EXAMPLES, deadline=None)
+        @given(PROGRAMS)
+        def strange(program: Program) -> None:
+            self.one_program(nodes, one, callers, program)
+            for service in (one, two):
+                self.check(service)
+            for caller in callers:
+                for name in ("HERE", "THERE"):
+                    answer = nodes.result(caller.call(name, "PING", 7))
+                    self.assertEqual(answer, 7)
+            self.assertEqual(lost, [], "a link was cut")
+
+        try:
+            strange()
+        finally:
+            for service in (one, two):
+                del service.node.border.link_lost
+            nodes.stop()
+            # Failed Deferreds that a program left lying about.
+            gc.collect()
+            self.flushLoggedErrors()
+        self.assertEqual(nodes.clock.getDelayedCalls(), [])
+
+    def one_program(
+        self,
+        nodes: MemoryNodes,
+        one: NodeService,
+        callers: tuple[Actor, Actor],
+        program: Program,
+    ) -> None:
+        """Start a strange actor, ask it, see that it answers others, and end it."""
+        kind = type("Strange", (Strange,), {"program": program})
+        ends: list[object] = []
+        spawned = one.node.spawn(kind)
+        spawned.addBoth(ends.append)
+        nodes.run(1.0, 0.1)
+        self.assertEqual(len(ends), 1, "the spawn has an end")
+        [*_, context] = one.node.actors()
+        if context.kind is kind:
+            caller = callers[program.far]
+            asked = caller.call(context.handle, program.request)
+            asked.addBoth(ends.append)
+            nodes.run(1.0, 0.1)
+            for caller in callers:
+                ping = caller.call(context.handle, "PING", 5)
+                self.assertEqual(nodes.result(ping), 5)
+            context.actor.exit()
+            nodes.run(6.0, 0.1)
+            self.assertEqual(len(ends), 2, "the call has an end")
+            self.assertNotIn(context, one.node.actors())
+
+    def check(self, service: NodeService) -> None:
+        """The books balance, and nothing is left."""
+        node = service.node
+        self.assertEqual(node.ledger.balance(node.waiting()), 0)
+        self.assertEqual(node.border._backlog, 0)
+        self.assertEqual(node._sleeps, {})
+        for context in node.actors():
+            self.assertEqual((context.calls, context.tasks), ({}, {}))
+
+    def test_modern(self) -> None:
+        """The modern wire."""
+        self.run_programs("modern")
+
+    def test_2013(self) -> None:
+        """The wire of 2013."""
+        self.run_programs("2013")
