@@ -94,6 +94,9 @@ class _NoNode:
     def __init__(self, actor: Actor) -> None:
         self._actor = type_name(actor)
 
+    def __repr__(self) -> str:
+        return self._actor
+
     def __getattr__(self, name: str) -> Any:
         raise SkynetError(
             f"{self._actor} has no node yet: it may use it from `started` on, not in"
