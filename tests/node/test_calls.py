@@ -15,14 +15,17 @@ from twisted.internet.defer import (
 
 from skynet_tw.errors import (
     CallTimeout,
+    LinkLost,
     QueueFull,
     RemoteError,
     SkynetError,
     UnpackError,
 )
 from skynet_tw.message import MAX_SESSION, PType
+from skynet_tw.node import debug
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
+from skynet_tw.node.reply import Reply
 
 from .support import Echo, NodeTestCase, context_of
 
@@ -400,3 +403,109 @@ class RemoteCallTests(NodeTestCase):
             self.assertTrue(self.failureResultOf(called).value.retry_safe)
             self.client.send(dest, "X")
         self.assertEqual(self.one.clock.getDelayedCalls(), [])
+
+
+class CostTests(NodeTestCase):
+    """What calls cost is counted in work, not in time."""
+
+    def setUp(self) -> None:
+        self.one = self.world()
+        self.one.remote.up(2)
+        self.one.remote.up(3)
+        self.client = self.one.node.client()
+
+    def looked_at(self) -> int:
+        """How many calls the looks at time limits have looked at."""
+        node = self.one.node
+        channels = node.border._channels.values()
+        return node.calls.looked_at + sum(c.calls.looked_at for c in channels)
+
+    def test_expiry(self) -> None:
+        """Calls that expire steadily cost a look or two each, however many wait."""
+        failed: list[Any] = []
+        for _ in range(2000):
+            waits = self.client.call(FAR, "X", timeout=1000)
+            waits.addErrback(lambda failure: None)
+        for _ in range(1000):
+            for timeout in (1, 1.005, 2.5):
+                self.client.call(FAR, "X", timeout=timeout).addErrback(failed.append)
+            self.one.clock.advance(0.01)
+        self.one.later(3)
+        self.assertEqual(len(failed), 3000)
+        self.assertLess(self.looked_at(), 4 * 3000)
+        self.one.remote.lost(2)
+
+    def test_answered(self) -> None:
+        """Calls that are answered cost no look, and leave nothing, in any order."""
+        for n in range(5000):
+            self.client.call(FAR, "X", timeout=100 + n % 7 * 1000)
+            self.one.remote.answer(self.one.remote.one())
+            self.one.clock.advance(0.01)
+        self.assertEqual(self.looked_at(), 0)
+        [channel] = [c for h, c in self.one.node.border._channels.items() if h == 2]
+        self.assertLess(len(channel.calls._slots), 200)
+        self.assertLess(len(channel.calls._order), 200)
+
+    def test_actor_ends(self) -> None:
+        """An actor that ends, or a link that breaks, touches its own calls only."""
+        touched: list[int] = []
+        leave = Reply.leave
+
+        def counted(reply: Reply) -> None:
+            touched.append(reply.target)
+            leave(reply)
+
+        others = [self.client.call(FAR, "X") for _ in range(1000)]
+        _, caller = self.spawn(self.one, Caller)
+        mine = [caller.call(FAR + 0x01000000, "X") for _ in range(3)]
+        self.patch(Reply, "leave", counted)
+        caller.exit()
+        self.assertEqual(touched, [FAR + 0x01000000] * 3)
+        touched.clear()
+        mine += [self.client.call(FAR + 0x01000000, "X") for _ in range(2)]
+        self.one.remote.lost(3)
+        self.assertEqual(touched, [FAR + 0x01000000] * 2)
+        for one in mine[3:]:
+            self.failureResultOf(one, LinkLost)
+        self.one.remote.lost(2)
+        for one in others:
+            self.failureResultOf(one, LinkLost)
+
+    def test_given_up(self) -> None:
+        """A local watch or link that is given up leaves nothing at its callee."""
+        handle, echo = self.spawn(self.one, Echo)
+        for _ in range(3):
+            watch = self.client.watch(handle)
+            watch.addErrback(lambda failure: None)
+            watch.cancel()
+            link = self.client.call(handle, "LINK", ptype=PType.DEBUG)
+            self.client.call(handle, "LINK", ptype=PType.DEBUG, timeout=1).addErrback(
+                lambda failure: None
+            )
+            link.addErrback(lambda failure: None)
+            self.one.turn()
+            link.cancel()
+        self.one.later(1)
+        self.assertEqual((context_of(echo).linked, context_of(echo).watchers), ({}, {}))
+
+    def test_links_are_bounded(self) -> None:
+        """So many links of other nodes wait, and no more."""
+        self.patch(debug, "MAX_LINKS", 5)
+        handle, echo = self.spawn(self.one, Echo)
+        for session in range(1, 8):
+            self.one.remote.receive(handle, "LINK", session=session, ptype=PType.DEBUG)
+        refused = [sent.session for sent in self.one.remote.take()]
+        self.assertEqual(refused, [6, 7])
+        self.one.remote.lost(2)
+        self.one.remote.gone(2)
+        self.assertEqual(context_of(echo).linked, {})
+
+    def test_handlers_are_bounded(self) -> None:
+        """So many handlers of one actor wait, and no more."""
+        one = self.world(limits=Limits(handlers=5))
+        one.remote.up(2)
+        handle, _ = self.spawn(one, Echo)
+        for session in range(1, 8):
+            one.remote.receive(handle, "WAIT", session=session)
+        self.assertEqual([sent.session for sent in one.remote.take()], [6, 7])
+        self.assertEqual(len(self.flushLoggedErrors(QueueFull)), 2)
