@@ -62,6 +62,7 @@ class NodeService(Service):
     def startService(self) -> None:  # noqa: N802
         """Boot once the reactor runs; `Boot.when_ready` tells the end of it."""
         super().startService()
+        self.node.enter_thread()
         if not self._bound:
             # ``twist`` has no privileges to drop and does not call the other.
             self.privilegedStartService()
@@ -70,6 +71,7 @@ class NodeService(Service):
 
     def _begin(self) -> None:
         if self.running:
+            self.node.enter_thread()
             self.boot.begin()
 
     def _failed(self, failure: object) -> None:
@@ -81,8 +83,11 @@ class NodeService(Service):
         """End the actors, answer who waits for them, then close every connection."""
         super().stopService()
         self.boot.halt()
-        self.node.stop()
-        return Deferred.fromCoroutine(self._close())
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self.node.stop()
+        await self._close()
 
     async def _close(self) -> None:
         await (succeed(None) if self._remote is None else self._remote.leave())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -44,6 +43,7 @@ from .node.services import UniqueServices
 from .options import Config, Options, load_start
 from .reasons import one_line
 from .service import NodeService
+from .signals import Ending
 
 __all__ = ["Options", "build", "endpoints", "makeService"]
 
@@ -63,7 +63,8 @@ def makeService(options: Options) -> IService:
     try:
         starts = [load_start(text) for text in config.start]
         # First, so that whoever reads "node ready" may send a signal.
-        reactor.callWhenRunning(_stop_on_signals, reactor)
+        ending = Ending(reactor)
+        reactor.callWhenRunning(ending.install)
         service = build(
             config,
             starts,
@@ -74,7 +75,8 @@ def makeService(options: Options) -> IService:
         )
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
-    service.node.on_shutdown = reactor.stop
+    ending.node = service.node
+    service.node.on_shutdown = ending.stop
     return keep_every_event(service, options.parent, reactor)
 
 
@@ -218,23 +220,3 @@ def _exit(status: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
-
-
-def _stop_on_signals(reactor: Any) -> None:
-    """Stop in order at SIGTERM and SIGINT, and end with 0.
-
-    Twisted's own handlers stop in order as well, but then kill the process by the
-    same signal, so that its exit status would be that of a crash.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        reactor.callFromThread(_stop, reactor, number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-
-def _stop(reactor: Any, number: int) -> None:
-    _log.info("{name}: the node stops", name=signal.Signals(number).name)
-    if reactor.running:
-        reactor.stop()

@@ -74,6 +74,37 @@ class CommandLineTests(TestCase):
         )
         self.assertEqual(await process.stop(), 0)
 
+    async def test_stop(self) -> None:
+        """A signal waits for what actors save, whatever the others do at their end."""
+        process, _ = await self.master(
+            *("--start", "actors:Host .store", "--start", "actors:Saver .store"),
+            *("--start", "actors:Exiting"),
+        )
+        self.assertEqual(await process.stop(), 0)
+        self.assertIn("saved: hello store", process.output)
+        self.assertEqual(process.output.count("Traceback"), 1, process.output)
+
+    async def test_second_signal(self) -> None:
+        """The second signal does not wait, and ends the node in order all the same."""
+        process, _ = await self.master(
+            *("--start", "actors:Greeter", "--start", "actors:Hanging"),
+        )
+        ended = process.stop()
+        await process.wait_for("hangs")
+        await process.stop("INT")
+        self.assertEqual(await ended, 0)
+        self.assertIn("SIGINT again: the node stops at once", process.output)
+        self.assertNotIn("Traceback", process.output)
+
+    async def test_blocked(self) -> None:
+        """Code that does not return cannot keep the process."""
+        process, _ = await self.master("--start", "actors:Blocking")
+        ended = process.stop()
+        await process.wait_for("hangs")
+        await process.stop("TERM")
+        self.assertEqual(await ended, 1)
+        self.assertIn("does not return", process.output)
+
     async def test_wires(self) -> None:
         """On both wires a second node joins, and calls an actor of the first."""
         for wire in ("modern", "2013"):

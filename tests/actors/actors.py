@@ -1,6 +1,7 @@
 """Actors that tests start by ``--start``."""
 
 import sys
+import time
 
 from twisted.logger import Logger
 from twisted.python import log as legacy
@@ -83,3 +84,36 @@ class Died(Actor):
 
     async def started(self):
         raise ValueError("binary \udcff\nline")
+
+
+class Saver(Greeter):
+    """Saves something at its end, which takes a call."""
+
+    async def started(self, store):
+        self.store = store
+
+    async def stopped(self):
+        print("saved:", await self.call(self.store, "HELLO", "store"))
+
+
+class Exiting(Actor):
+    """Its end is not what it should be."""
+
+    def stopped(self):
+        sys.exit(3)
+
+
+class Hanging(Actor):
+    """Does not come to its end."""
+
+    async def stopped(self):
+        print("hangs")
+        await self.sleep(1000)
+
+
+class Blocking(Actor):
+    """Lets nobody else come to an end, either."""
+
+    def stopped(self):
+        print("hangs")
+        time.sleep(1000)
