@@ -130,8 +130,13 @@ PLACES = ["handler", "plain", "started", "init", "fork", "callback", "canceller"
 PLACES += ["stopped", "cleanup"]
 
 
+#: Failed Deferreds that were made; a program may have left them lying about.
+FAILED: list[Deferred[Any]] = []
+
+
 def _failed() -> Deferred[Any]:
     failed: Deferred[Any] = Deferred()
+    FAILED.append(failed)
     failed.errback(Unprintable())
     return failed
 
@@ -311,7 +316,8 @@ class HostileTests(SynchronousTestCase):
             for service in (one, two):
                 del service.node.border.link_lost
             nodes.stop()
-            # Failed Deferreds that a program left lying about.
+            while FAILED:
+                FAILED.pop().addErrback(lambda failure: None)
             gc.collect()
             self.flushLoggedErrors()
         self.assertEqual(nodes.clock.getDelayedCalls(), [])

@@ -165,19 +165,21 @@ class Border:
         reply.target = dest
         if ptype not in PACKED_TYPES:
             reply.raw = True
+        deadline: float | None = None
         if timeout is not None:
-            reply.deadline = node.clock.seconds() + timeout
+            deadline = node.scheduler.seconds() + timeout
         channel = self._channels.get(dest >> 24)
         if channel is not None:
             link = channel.link
             if link is not None:
                 session = caller.add_call(reply)
-                channel.calls.add(reply)
+                channel.calls.add(reply, deadline)
                 self._write(link, dest, caller.handle, ptype, session, payload)
                 return reply
+        reply.deadline = deadline
         self._queue(dest, caller.handle, ptype, reply, payload)
         caller.add_call(reply)
-        node.calls.add(reply)
+        node.calls.add(reply, deadline)
         return reply
 
     def call_name(
@@ -195,10 +197,10 @@ class Border:
         reply = Reply(caller, name)
         reply.raw = ptype not in PACKED_TYPES
         if timeout is not None:
-            reply.deadline = self._node.clock.seconds() + timeout
+            reply.deadline = self._node.scheduler.seconds() + timeout
         self.send_to_name(name, caller.handle, ptype, reply, payload)
         caller.add_call(reply)
-        self._node.calls.add(reply)
+        self._node.calls.add(reply, reply.deadline)
         return reply
 
     def send(
@@ -361,7 +363,7 @@ class Border:
         slot = reply.slot
         if slot is not None:
             slot.pop(reply, None)
-        channel.calls.add(reply)
+        channel.calls.add(reply, reply.deadline)
 
     def _write_letter(self, channel: Channel, link: ILink, letter: Letter) -> None:
         session = letter.session
@@ -516,7 +518,8 @@ class Border:
         prefix = node.harbor << 24
         schedule = node.scheduler.schedule
         running = node.scheduler.running
-        node.scheduler.running = True  # schedule() need not wake anybody
+        # schedule() need not wake anybody; nobody asks for the time meanwhile.
+        node.scheduler.running = True
         taken = 0
         try:
             for source, destination, session, payload in frames:

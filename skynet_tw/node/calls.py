@@ -56,9 +56,9 @@ class Calls:
         slots = [self._without_limit, *self._slots.values()]
         return iter([reply for slot in slots for reply in slot])
 
-    def add(self, reply: Reply) -> None:
-        """Enter a call; `Reply.leave` takes it out."""
-        deadline = reply.deadline
+    def add(self, reply: Reply, deadline: float | None) -> None:
+        """Enter a call with its time limit; `Reply.leave` takes it out."""
+        reply.deadline = deadline
         if deadline is None:
             slot = self._without_limit
         else:

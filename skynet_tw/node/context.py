@@ -236,7 +236,18 @@ class Context(Runnable):
                     variables = copy_context()
                     try:
                         # Looked up each time: a handler may be replaced while it runs.
-                        result = variables.run(getattr(actor, name), *body[1:])
+                        handler = getattr(actor, name)
+                        size = len(body)
+                        # Without a tuple of arguments; saves 0.1 us, and most
+                        # messages are as short.
+                        if size == 3:
+                            result = variables.run(handler, body[1], body[2])
+                        elif size == 2:
+                            result = variables.run(handler, body[1])
+                        elif size == 1:
+                            result = variables.run(handler)
+                        else:
+                            result = variables.run(handler, *body[1:])
                         if result is None:
                             # Most one-way messages end here.
                             if session:
@@ -490,17 +501,15 @@ class Context(Runnable):
         # What a Reply could do itself is done here: it is not compiled, and each call
         # of its methods costs 0.1 us.
         if type(session) is int:
-            reply = self.calls.pop(session, None)
-            if reply is None or reply.called or reply.decided:
+            reply: Any = self.calls.pop(session, None)
+            if reply is None:
                 if ptype == _ERROR and session == 0:
                     self._caller_died(source)
                 else:
                     self.node.late += 1
                 return
-            slot = reply.slot
-            if slot is not None:
-                del slot[reply]
-                reply.slot = None
+            # What is in the table waits, and stands in a slot as well.
+            del reply.slot[reply]
             if ptype == _ERROR:
                 reply.fail(_remote_error(reply, body))
                 return
@@ -514,7 +523,7 @@ class Context(Runnable):
                     return
                 result = values[0] if len(values) == 1 else values if values else None
         else:
-            reply = cast(Reply, session)
+            reply = session
             if reply.called or reply.decided:
                 self.node.late += 1
                 return

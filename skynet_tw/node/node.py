@@ -107,7 +107,7 @@ class Node:
         self._over: list[Deferred[None]] = []
         self._has_stopped = False
         self._sleeps: dict[NodeDeferred[None], IDelayedCall] = {}
-        self._runs_in = get_ident()
+        self._runs_in: object = get_ident()
         #: Ends the process that the node lives in, see `shutdown`.
         self.on_shutdown: Callable[[], object] | None = None
         #: The boot of this node, where it has one.
@@ -306,9 +306,10 @@ class Node:
         """Give a call a session, and a time limit in seconds."""
         if not reply.session:
             reply.caller.add_call(reply)
+        deadline: float | None = None
         if timeout is not None:
-            reply.deadline = self.clock.seconds() + timeout
-        self.calls.add(reply)
+            deadline = self.scheduler.seconds() + timeout
+        self.calls.add(reply, deadline)
 
     def redirect(
         self, context: Context, dest: Any, args: tuple[Any, ...], ptype: Any

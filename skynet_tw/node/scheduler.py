@@ -77,6 +77,7 @@ class Scheduler:
         self.ready: deque[Runnable] = deque()
         #: Whether a turn is under way.
         self.running = False
+        self._now = 0.0
 
     def schedule(self, runnable: Runnable) -> None:
         """Let something run in this turn, or in one that is arranged."""
@@ -102,6 +103,13 @@ class Scheduler:
             self.running = True
             self._variables.run(self._turn)
 
+    def seconds(self) -> float:
+        """The time; within a turn, when it was looked at last, a batch ago at most.
+
+        To ask a reactor for the time costs 0.1 us, for each call that has a limit.
+        """
+        return self._now if self.running else self._clock.seconds()
+
     def stop(self) -> None:
         """Run nobody any more."""
         self.ready.clear()
@@ -113,7 +121,8 @@ class Scheduler:
         ready = self.ready
         seconds = self._clock.seconds
         try:
-            end = seconds() + SLICE
+            self._now = seconds()
+            end = self._now + SLICE
             while ready:
                 runnable = ready.popleft()
                 try:
@@ -125,7 +134,8 @@ class Scheduler:
                     self._log.failure("a turn went wrong", failure)
                 if runnable.pending():
                     ready.append(runnable)
-                if seconds() >= end:
+                self._now = seconds()
+                if self._now >= end:
                     break
         finally:
             self.running = False
