@@ -126,9 +126,9 @@ class Actor:
         # An override answers as what it overrides, marked or not.
         for base in reversed(cls.__mro__):
             for attribute, value in vars(base).items():
-                if (name := getattr(value, "__skynet_command__", None)) is not None:
+                if (name := _mark_of(value, "__skynet_command__")) is not None:
                     _claim(cls, commands, name, attribute, f"command {name!r}")
-                if (ptype := getattr(value, "__skynet_dispatch__", None)) is not None:
+                if (ptype := _mark_of(value, "__skynet_dispatch__")) is not None:
                     _claim(cls, dispatchers, ptype, attribute, f"type {ptype}")
         cls._commands = commands
         cls._dispatchers = dispatchers
@@ -284,6 +284,14 @@ class Actor:
 
     def _callers_gone(self, is_gone: Callable[[int], bool]) -> None:
         """Some callers are gone; *is_gone* tells by the handle."""
+
+
+def _mark_of(value: object, mark: str) -> Any:
+    """What an attribute of a class is marked with; it may be any object."""
+    try:
+        return getattr(value, mark, None)
+    except Exception:
+        return None
 
 
 def _claim(

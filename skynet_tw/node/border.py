@@ -274,7 +274,7 @@ class Border:
 
         Real nodes do not read why; ours do.
         """
-        said = printable(reason).encode()[:ERROR_SIZE]
+        said = printable(reason).encode()[: min(ERROR_SIZE, self.max_payload)]
         self.respond(dest, source, _ERROR, session, said)
 
     def send_death(self, dest: int, source: int) -> None:
@@ -547,6 +547,9 @@ class Border:
             self._backlog += taken
         self.check_reading()
         node.scheduler.run()
+        if self._crowded:
+            # The answer that a start waited for may have come.
+            self.check_reading()
 
     def _take_slowly(
         self,

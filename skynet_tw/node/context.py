@@ -36,7 +36,7 @@ from ..text import error_text, shown, type_name
 from . import coroutines, debug
 from .deferred import NodeDeferred
 from .ending import Ending
-from .failures import log_failure, log_misuse, logger_of
+from .failures import log_failure, log_misuse, logger_of, traceback_of
 from .reply import Reply
 from .scheduler import Runnable
 from .task import Task
@@ -428,7 +428,7 @@ class Context(Runnable):
         self, source: int, session: int, result: Any, error: BaseException
     ) -> None:
         """An answer cannot leave: say so to the caller."""
-        self.log_failure(error, source, result)
+        self.log_failure(error, source, shown(result))
         why = f"the answer of {self.name} cannot leave: {error_text(error, _TOLD)}"
         self.node.border.respond_error(source, self.handle, session, why)
 
@@ -464,7 +464,7 @@ class Context(Runnable):
         if work is None:
             assert task.finished is not None
             task.finished(None, error)
-        elif self.alive or not isinstance(error, CancelledError):
+        elif self.alive or not issubclass(type(error), CancelledError):
             self._failed(work, task.request, error)
         else:
             self._refuse_work(work, f"{self.name} is gone: {self._why}")
@@ -701,7 +701,7 @@ def _never_entered(error: BaseException) -> bool:
     """Whether a handler was called with arguments that it does not take."""
     if type(error) is not TypeError:
         return False
-    trace = error.__traceback__
+    trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is None or trace.tb_frame.f_code.co_filename.endswith(

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
-from twisted.python.failure import Failure
 
-from .failures import LoggedFailure
+from .failures import failure_of
 from .scheduler import Scheduler
 
 _T = TypeVar("_T")
@@ -43,13 +42,12 @@ class NodeDeferred(Deferred[_T]):
 
     def fail(self, error: BaseException) -> None:
         """Raise an error where it is waited for, in its turn."""
-        failure = Failure(error, type(error), error.__traceback__)
-        self._scheduler.enter(self._variables.run, self._fire, failure)
+        self._scheduler.enter(self._variables.run, self._fire, failure_of(error))
 
     def _fire(self, result: Any) -> None:
         if not self.called:
             try:
                 self.callback(result)
             except BaseException as error:  # Of what a callback returned.
-                failure = LoggedFailure(error, type(error), error.__traceback__)
+                failure = failure_of(error)
                 self._log.failure("a callback went wrong", failure, LogLevel.error)

@@ -54,7 +54,7 @@ def _run_stopped(core: _Core, done: Callable[[], None]) -> None:
     context = core.context
 
     def finished(result: Any, error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, CancelledError):
+        if error is not None and not issubclass(type(error), CancelledError):
             context.log_failure(error, int(context.handle), "stopped")
         done()
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError
-from twisted.python.failure import Failure
 
 from ..errors import SkynetError
 from .deferred import NodeDeferred
+from .failures import failure_of
 
 if TYPE_CHECKING:
     from .context import Context
@@ -39,7 +39,7 @@ class Fork(NodeDeferred[Any]):
         else:
             # Not fired: Twisted would log a failure that is garbage a second time.
             self._unheard = error
-            if not isinstance(error, CancelledError):
+            if not issubclass(type(error), CancelledError):
                 self._context.log_failure(error, 0, "a fork")
 
     def refuse(self, error: SkynetError) -> None:
@@ -50,7 +50,7 @@ class Fork(NodeDeferred[Any]):
         """Somebody listens: let him have an error that was logged."""
         error, self._unheard = self._unheard, None
         if error is not None and not self.called:
-            self.errback(Failure(error, type(error), error.__traceback__))
+            self.errback(failure_of(error))
         return self
 
     if not TYPE_CHECKING:

@@ -32,6 +32,7 @@ from .border import Border
 from .calls import Calls
 from .context import REDIRECTED, Context, Redirected
 from .deferred import NodeDeferred
+from .failures import failure_of
 from .forks import Fork
 from .ledger import Ledger
 from .limits import Limits
@@ -159,8 +160,8 @@ class Node:
             actor = actor_class()
             context = Context(self, self._new_handle(), actor)
             actor._context = context
-        except BaseException:
-            return fail(Failure())
+        except BaseException as error:
+            return fail(failure_of(error))
         self.routes[context.handle] = context
         self.border.adopt(context)
         if actor_class.started is Actor.started:
@@ -175,7 +176,7 @@ class Node:
                 done.fire(context.handle)
                 return
             if error is None or (
-                not context.alive and isinstance(error, CancelledError)
+                not context.alive and issubclass(type(error), CancelledError)
             ):
                 error = NotReady(f"{context!r} ended before it had started")
             if context.alive:

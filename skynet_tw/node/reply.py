@@ -14,10 +14,10 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
 
 from ..errors import CallTimeout, SkynetError
 from ..handle import Handle
+from .failures import failure_of
 
 if TYPE_CHECKING:
     from .context import Context
@@ -45,6 +45,8 @@ class Reply(Deferred[Any]):
     shared = False
     #: What was decided is on its way to the callbacks.
     decided = False
+    #: An error for who listens later; nobody did when it came.
+    unheard: SkynetError | None = None
     #: The context variables of who added the first callback, for the callbacks.
     variables: Variables | None = None
 
@@ -101,14 +103,20 @@ class Reply(Deferred[Any]):
             task.wake_with_error(error)
         else:
             self.decided = True
-            failure = Failure(error, type(error), error.__traceback__)
-            self.caller.node.scheduler.enter(self.succeed, failure)
+            self.caller.node.scheduler.enter(self.succeed, failure_of(error))
 
     def abandon(self) -> None:
         """The caller is gone; an error that nobody hears of is not logged."""
-        if not self.over:
+        if self.over:
+            return
+        error = SkynetError("the caller ended before the answer came")
+        if self.shared or self.task is not None:
             self.addErrback(lambda failure: failure.trap(SkynetError))
-            self.fail(SkynetError("the caller ended before the answer came"))
+            self.fail(error)
+        else:
+            self.leave()
+            self.decided = True
+            self.unheard = error
 
     def leave(self) -> None:
         """Leave all tables; an answer that comes now is late."""
@@ -145,23 +153,33 @@ class Reply(Deferred[Any]):
         if task is not None:
             super().addBoth(task.wake)
 
+    def _heard(self) -> Reply:
+        error, self.unheard = self.unheard, None
+        if error is not None and not self.called:
+            super().errback(error)
+        return self
+
     if not TYPE_CHECKING:
 
         def addCallbacks(self, *args, **kwargs):  # noqa: N802
             self._share()
-            return super().addCallbacks(*args, **kwargs)
+            super().addCallbacks(*args, **kwargs)
+            return self._heard()
 
         def addCallback(self, *args, **kwargs):  # noqa: N802
             self._share()
-            return super().addCallback(*args, **kwargs)
+            super().addCallback(*args, **kwargs)
+            return self._heard()
 
         def addErrback(self, *args, **kwargs):  # noqa: N802
             self._share()
-            return super().addErrback(*args, **kwargs)
+            super().addErrback(*args, **kwargs)
+            return self._heard()
 
         def addBoth(self, *args, **kwargs):  # noqa: N802
             self._share()
-            return super().addBoth(*args, **kwargs)
+            super().addBoth(*args, **kwargs)
+            return self._heard()
 
         def callback(self, result):
             """Somebody else than the node answers: its own answer will be late."""

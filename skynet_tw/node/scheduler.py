@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
+
+from .failures import failure_of
 
 #: Messages that an actor may handle before the next actor has its turn.
 BATCH = 16
@@ -130,8 +131,7 @@ class Scheduler:
                 except BaseException as error:
                     # Each part of an actor's code has a guard of its own; what comes
                     # through is a fault of ours, and must not stop the others.
-                    failure = Failure(error, type(error), error.__traceback__)
-                    self._log.failure("a turn went wrong", failure)
+                    self._log.failure("a turn went wrong", failure_of(error))
                 if runnable.pending():
                     ready.append(runnable)
                 self._now = seconds()

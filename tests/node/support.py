@@ -232,6 +232,7 @@ class World:
 
     :param harbor: 0 for a node without a remote layer.
     :param ready: whether the boot is done.
+    :param options: more of what the node takes.
     """
 
     def __init__(
@@ -241,11 +242,13 @@ class World:
         limits: Limits | None = None,
         call_timeout: float = 30.0,
         ready: bool = True,
+        **options: Any,
     ) -> None:
         self.clock = Clock()
         self.remote = FakeRemote(harbor)
         remote = self.remote if harbor else None
-        self.node = Node(self.clock, remote, call_timeout=call_timeout, limits=limits)
+        options.update(call_timeout=call_timeout, limits=limits)
+        self.node = Node(self.clock, remote, **options)
         if ready and harbor:
             self.open_gate()
             self.settle()
@@ -277,6 +280,20 @@ class World:
     def balance(self) -> int:
         """What the ledger cannot account for."""
         return self.node.ledger.balance(self.node.waiting())
+
+    @property
+    def backlog(self) -> int:
+        """How many messages from other nodes wait for the processor."""
+        return self.node.border._backlog
+
+    def stop(self, within: float = 11.0) -> None:
+        """Stop the node, and let time pass until its actors have ended."""
+        over: list[object] = []
+        self.node.stop().addBoth(over.append)
+        for _ in range(round(within * 10)):
+            if not over:
+                self.turn(0.1)
+        assert over == [None], f"not stopped after {within:g} s: {over}"
 
 
 class Echo(Actor):
@@ -324,13 +341,14 @@ class NodeTestCase(SynchronousTestCase):
     def world(self, *args: Any, **kwargs: Any) -> World:
         """Make a world that is checked at the end of the test."""
         world = World(*args, **kwargs)
-        self.addCleanup(self._over, world)
+        self.addCleanup(self.over, world)
         return world
 
-    def _over(self, world: World) -> None:
+    def over(self, world: World) -> None:
+        """Stop a world: it balances, and leaves nothing behind."""
         world.turn()
         self.assertEqual(world.balance, 0, "before the stop")
-        self.stop(world.node, world.clock)
+        world.stop()
         self.assertEqual(world.balance, 0, "after the stop")
         self.assertEqual(world.clock.getDelayedCalls(), [])
         self.assertEqual(len(world.node.calls), 0)
@@ -360,6 +378,15 @@ class NodeTestCase(SynchronousTestCase):
         answer = self.successResultOf(called)
         client.exit()
         return answer
+
+    def from_far(
+        self, world: World, to: int, *values: Any, session: int = 7, wait: float = 0
+    ) -> list[Sent]:
+        """What leaves for harbor 2 after a request from there, and some seconds."""
+        world.remote.take()
+        world.remote.receive(to, *values, session=session)
+        world.turn(wait)
+        return world.remote.take()
 
     def logged(self, error: type[BaseException]) -> list[LogEvent]:
         """Take the logged errors of a kind."""

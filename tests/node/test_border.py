@@ -748,6 +748,45 @@ class BacklogTests(NodeTestCase):
             self.successResultOf(spawned)
             self.assertEqual(self.one.node.border._backlog, 0)
 
+    def test_crowd_at_gate(self) -> None:
+        """Reading stops while too much waits for an actor that starts."""
+
+        class Late(Echo):
+            async def started(self, wait: Deferred[None], dest: int) -> None:
+                if dest:
+                    await self.call(dest, "X")
+                await wait
+
+        one = self.world(limits=Limits(messages=100))
+        one.remote.up(2)
+        wait: Deferred[None] = Deferred()
+        spawned = one.node.spawn(Late, wait, 0)
+        context = one.node.actors()[-1]
+        frames = [one.remote.frame(context.handle, "NOTE", n) for n in range(60)]
+        one.remote.receiver.frames_received(2, frames[:50])
+        self.assertTrue(one.remote.reading)
+        one.remote.receiver.frames_received(2, frames[50:])
+        self.assertFalse(one.remote.reading)
+        wait.callback(None)
+        one.turn()
+        self.successResultOf(spawned)
+        self.assertTrue(one.remote.reading)
+        self.assertEqual(len(context.actor.got), 60)  # type: ignore[attr-defined]
+        # One whose start waits for an answer over a link gets that answer.
+        wait = Deferred()
+        spawned = one.node.spawn(Late, wait, FAR)
+        sent = one.remote.one()
+        context = one.node.actors()[-1]
+        frames = [one.remote.frame(context.handle, "NOTE", n) for n in range(60)]
+        one.remote.receiver.frames_received(2, frames)
+        self.assertTrue(one.remote.reading)
+        one.remote.answer(sent)
+        self.assertFalse(one.remote.reading)
+        wait.callback(None)
+        one.turn()
+        self.successResultOf(spawned)
+        self.assertTrue(one.remote.reading)
+
     def test_answers_at_gate(self) -> None:
         """Answers that pass the gate do not count."""
 
