@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw import Actor, SkynetError, command
+from skynet_tw import Actor, RemoteError, SkynetError, command
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNodes
 
@@ -366,3 +366,37 @@ class HostileTests(SynchronousTestCase):
     def test_2013(self) -> None:
         """The wire of 2013."""
         self.run_programs("2013")
+
+
+class TextTests(SynchronousTestCase):
+    """What a caller in another node of ours is told."""
+
+    def test_wires(self) -> None:
+        """The text of an error crosses both wires, in bounds, whatever it holds."""
+
+        class Raising(Actor):
+            async def started(self) -> None:
+                await self.register("RAISING")
+
+            @command
+            def RAISE(self, text: str, times: int) -> None:
+                raise ValueError(text * times)
+
+        for wire in ("modern", "2013"):
+            nodes = MemoryNodes()
+            nodes.start(1, standalone=True, wire=wire, actors=[Raising])
+            client = nodes.start(2, wire=wire).node.client()
+            nodes.ready()
+            for text, times, part in (
+                ("no luck", 1, "no luck"),
+                ("\udcff", 2, "\\udcff"),
+                ("x", 100_000, "xxx"),
+            ):
+                call = client.call("RAISING", "RAISE", text, times)
+                error = self.assertRaises(RemoteError, nodes.result, call)
+                said = str(error)
+                self.assertIn("raised ValueError: ", said)
+                self.assertIn(part, said)
+                self.assertLess(len(said), 2200)
+            nodes.stop()
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 3)

@@ -287,7 +287,7 @@ class MessageWriter(FrameWriter):
 
     In 2013 there is no message type for errors: a real node logs one, and its caller
     waits on.  Only an answer releases it, so an error is written twice: as an error,
-    for our own nodes, and as an answer without values, which these take for late.  An
+    for our own nodes, which read its payload, and as an answer without values, which these take for late.  An
     error which answers no call has nothing to say to a real node and is not written;
     our own nodes learn from the errors of the calls what there is to learn.
     """
@@ -306,7 +306,9 @@ class MessageWriter(FrameWriter):
         if ptype == _ERROR:
             if session:
                 self._pieces += (
-                    _empty(12, source, _ERROR << 24 | index, session),
+                    _length(len(payload) + 12),
+                    payload,
+                    _trailer(source, _ERROR << 24 | index, session),
                     _empty(12, source, _RESPONSE << 24 | index, session),
                 )
             return
