@@ -287,9 +287,10 @@ class MessageWriter(FrameWriter):
 
     In 2013 there is no message type for errors: a real node logs one, and its caller
     waits on.  Only an answer releases it, so an error is written twice: as an error,
-    for our own nodes, which read its payload, and as an answer without values, which these take for late.  An
-    error which answers no call has nothing to say to a real node and is not written;
-    our own nodes learn from the errors of the calls what there is to learn.
+    for our own nodes, which read its text, and as an answer without values, which these
+    take for late.  An error which answers no call has nothing to say to a real node and
+    is not written; our own nodes learn from the errors of the calls what there is to
+    learn.
     """
 
     __slots__ = ()
