@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 #: Decided by measurement, see docs/performance.md.
 COMPILED = [
+    "skynet_tw/keys.py",
     "skynet_tw/luavalue.py",
     "skynet_tw/seri.py",
     "skynet_tw/wire/buffer.py",

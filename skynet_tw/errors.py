@@ -7,12 +7,26 @@ make it run twice; it is False when the other side may have run it.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SkynetError(Exception):
     """The base of all errors of this package."""
 
     #: True when the request certainly did not leave this node.
     retry_safe: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as it is, whatever arguments its class takes."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[SkynetError], args: tuple[Any, ...], state: dict[str, Any]
+) -> SkynetError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class BadAddress(SkynetError, ValueError):

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .keys import FREE_KEYS, check_keys
+from .text import shown
+
 
 @dataclass(frozen=True, slots=True)
 class LightUserdata:
@@ -14,6 +17,10 @@ class LightUserdata:
     #: The 64 bits of the pointer.
     pointer: int
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled, a class does not know how.
+        return LightUserdata, (self.pointer,)
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteObject:
@@ -21,6 +28,9 @@ class RemoteObject:
 
     #: That number, of 32 bits with a sign.
     handle: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RemoteObject, (self.handle,)
 
 
 class OddKey:
@@ -35,6 +45,9 @@ class OddKey:
         #: The key: a table, or a bool beside the number that equals it.
         self.value = value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OddKey, (self.value,)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, OddKey) and other.value is self.value
 
@@ -42,7 +55,11 @@ class OddKey:
         return id(self.value)
 
     def __repr__(self) -> str:
-        return f"OddKey({self.value!r})"
+        return f"OddKey({shown(self.value)})"
+
+
+#: Types of keys that are others in Lua if they are in Python.
+_PLAIN_KEYS = frozenset({str, int, float, LightUserdata})
 
 
 def distinct_key(key: Any) -> Any:
@@ -73,24 +90,31 @@ def natural_table(items: list[Any], array: int, gaps: bool) -> Any:
 
     :param items: *array* elements, then keys and values in turn.
     :param gaps: there may be None among them, for entries that do not exist.
+    :raises ValueError: the keys were chosen to make a dict slow.
     """
     if array and len(items) == array and not gaps:
         return items
-    table: dict[Any, Any] = {}
-    for i in range(array):
-        if items[i] is not None:
-            table[i + 1] = items[i]
     plain = not array
-    for i in range(array, len(items), 2):
-        key = items[i]
-        value = items[i + 1]
-        if type(key) is not str:
-            key = distinct_key(key)
-            plain = False
-        if value is not None:
-            table[key] = value
-        else:
-            table.pop(key, None)
+    table: dict[Any, Any] | None = None
+    if len(items) - array > 2 * FREE_KEYS:
+        table = _checked_table(items, array, gaps)
+    if table is not None:
+        plain = False
+    else:
+        table = {}
+        for i in range(array):
+            if items[i] is not None:
+                table[i + 1] = items[i]
+        for i in range(array, len(items), 2):
+            key = items[i]
+            value = items[i + 1]
+            if type(key) is not str:
+                key = distinct_key(key)
+                plain = False
+            if value is not None:
+                table[key] = value
+            else:
+                table.pop(key, None)
     if plain:
         return table
     numbers = range(1, len(table) + 1)
@@ -103,11 +127,72 @@ def natural_table(items: list[Any], array: int, gaps: bool) -> Any:
     return table
 
 
+def _checked_table(items: list[Any], array: int, gaps: bool) -> dict[Any, Any] | None:
+    """Make the dict of `natural_table` if `check_keys` lets its keys pass.
+
+    :returns: None if there are too few numbers among them to check.
+    """
+    keys = items[array::2]
+    values = items[array + 1 :: 2]
+    kinds = list(map(type, keys))
+    texts = kinds.count(str)
+    if len(keys) - texts <= FREE_KEYS:
+        return None
+    if kinds.count(int) < len(keys):
+        keys = [key if type(key) is int else distinct_key(key) for key in keys]
+    if texts:
+        # At the end: a dict that begins with them grows at the first number.
+        order = [i for i, key in enumerate(keys) if type(key) is not str]
+        order += [i for i, key in enumerate(keys) if type(key) is str]
+        keys = [keys[i] for i in order]
+        values = [values[i] for i in order]
+    if array:
+        keys = [*range(1, array + 1), *keys]
+        values = items[:array] + values
+    check_keys(keys)
+    if gaps:
+        there = [i for i, value in enumerate(values) if value is not None]
+        if len(there) < len(values):
+            keys = [keys[i] for i in there]
+            values = [values[i] for i in there]
+            check_keys(keys)
+    return dict(zip(keys, values, strict=True))
+
+
 def split_table(table: dict[Any, Any]) -> tuple[int, list[Any]]:
     """Arrange a dict as it is on the wire, the other way of `natural_table`.
 
     :returns: how many keys there are from 1 on; their values, then the other keys and
         values in turn.
+    :raises ValueError: Lua has no such key, or two of them are one there.
+    """
+    if not _PLAIN_KEYS.issuperset(map(type, table)):
+        table = _distinct_table(table)
+    items: list[Any] = []
+    value = table.get(1)
+    while value is not None:
+        items.append(value)
+        value = table.get(len(items) + 1)
+    array = len(items)
+    for key, value in table.items():
+        if value is None:
+            continue
+        kind = type(key)
+        if kind is not str:
+            if kind is float:
+                key = distinct_key(key)
+            if array and isinstance(key, int) and 1 <= key <= array:
+                continue
+            if kind is OddKey:
+                key = key.value
+        items.append(key)
+        items.append(value)
+    return array, items
+
+
+def _distinct_table(table: dict[Any, Any]) -> dict[Any, Any]:
+    """Make a dict whose keys are as `distinct_key` gives them.
+
     :raises ValueError: Lua has no such key, or two of them are one there.
     """
     entries: dict[Any, Any] = {}
@@ -117,10 +202,4 @@ def split_table(table: dict[Any, Any]) -> tuple[int, list[Any]]:
             if key in entries:
                 raise ValueError("two of its keys are one in Lua")
             entries[key] = value
-    items: list[Any] = []
-    while len(items) + 1 in entries:
-        items.append(entries.pop(len(items) + 1))
-    array = len(items)
-    for key, value in entries.items():
-        items += (key.value if isinstance(key, OddKey) else key, value)
-    return array, items
+    return entries

@@ -419,7 +419,10 @@ def unpack(
             elif kind == _NIL:
                 if _at_key(items, array):
                     # Not a value but the end of the table.
-                    value = natural_table(items, array, gaps)
+                    try:
+                        value = natural_table(items, array, gaps)
+                    except ValueError as fault:
+                        raise UnpackError(pos - 1, str(fault)) from None
                     items, array = outer.pop()
                 else:
                     value = None
@@ -437,6 +440,9 @@ def unpack(
                 continue
             elif kind == _BOOLEAN:
                 value = tag != _BOOLEAN
+            elif tag == _INT64 and not wire_2013:
+                value = _i64_at(data, pos)[0]
+                pos += 8
             elif kind == _NUMBER:
                 value, pos = _integer_at(data, pos, tag, wire_2013)
             else:

@@ -84,7 +84,7 @@ class SystemdTests(TestCase):
             process = NodeProcess.node(reactor, *options, "--master", "127.0.0.1:9")
             self.assertEqual(await process.wait(), 1, process.output)
             [line] = process.lines
-            self.assertIn(f"skynet: 'systemd:{which}'", line)
+            self.assertIn(f"skynet: --standalone: 'systemd:{which}'", line)
 
 
 class SelectTests(TestCase):

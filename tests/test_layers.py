@@ -16,7 +16,7 @@ ROOT = Path(skynet_tw.__file__).parent
 VOCABULARY = {"errors", "handle", "message", "interfaces", "text"}
 
 #: The values of messages, and the modules that it is made of.
-VALUES = {"seri", "luavalue"}
+VALUES = {"seri", "luavalue", "keys"}
 
 #: What each layer may import of this package, besides itself.
 ALLOWED = {
@@ -25,7 +25,8 @@ ALLOWED = {
     "handle": {"errors"},
     "message": set[str](),
     "interfaces": VOCABULARY,
-    "luavalue": {"errors", "text"},
+    "keys": set[str](),
+    "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},
     "wire": VOCABULARY | VALUES,
     "link": VOCABULARY | VALUES | {"wire"},
@@ -34,7 +35,17 @@ ALLOWED = {
 }
 
 #: Layers that know nothing of Twisted.
-PURE = {"text", "errors", "handle", "message", "seri", "luavalue", "wire", "link"}
+PURE = {
+    "text",
+    "errors",
+    "handle",
+    "message",
+    "seri",
+    "luavalue",
+    "keys",
+    "wire",
+    "link",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.logger import Logger
 
@@ -32,6 +32,10 @@ class DeadLetter:
     destination: Handle | str
     #: Its type.
     ptype: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled, a class does not know how.
+        return DeadLetter, (self.reason, self.source, self.destination, self.ptype)
 
 
 class Ledger:

@@ -16,6 +16,7 @@ from skynet_tw.handle import Handle
 from skynet_tw.message import PType
 from skynet_tw.node.datacenter import DataCenter
 from skynet_tw.node.limits import Limits
+from skynet_tw.seri import OddKey
 
 from ..lua import form
 from .support import NodeTestCase, Sent, World
@@ -367,10 +368,12 @@ class Model:
 
 
 def _key(key: Any) -> str:
+    key = key.value if isinstance(key, OddKey) else key
     return form(float(key)) if type(key) in (int, float) else form(key)
 
 
 def _kept(value: Any) -> Any:
+    """A value of an answer, as the model has it."""
     if isinstance(value, list):
         value = dict(enumerate(value, 1))
     if isinstance(value, dict):
