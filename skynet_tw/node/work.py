@@ -9,7 +9,7 @@ coroutines, callbacks of what the node gave it.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SkynetError
 
@@ -38,8 +38,10 @@ class Work:
 AT_WORK: ContextVar[Work | None] = ContextVar("skynet_tw.at_work", default=None)
 
 
-def at_work(context: Context) -> Work:
+def at_work(context: Any) -> Work:
     """The message that an actor works on here.
+
+    :param context: the actor's record; or what stands for it, before it has one.
 
     :raises SkynetError: there is none, or it is another actor's.
     """
