@@ -80,6 +80,7 @@ class Context(Runnable):
 
     __slots__ = (
         "_called",
+        "_forked",
         "_last_session",
         "actor",
         "alive",
@@ -131,6 +132,8 @@ class Context(Runnable):
         #: Its calls that wait for an answer with a session.
         self.calls: dict[int, Reply] = {}
         self._last_session = 0
+        #: Whether something was forked since the last message.
+        self._forked = False
         #: The callees of the calls that were under way when it began to end.
         self._called: list[int] = []
         #: Its coroutines that wait.
@@ -214,7 +217,9 @@ class Context(Runnable):
         ledger = node.ledger
         handled = packed = 0
         try:
-            while mailbox and handled < limit:
+            # What a handler forks runs before the next message.
+            self._forked = False
+            while mailbox and handled < limit and not self._forked:
                 ptype, source, session, body = mailbox.popleft()
                 handled += 1
                 ledger.handled += 1
@@ -368,6 +373,7 @@ class Context(Runnable):
         task.finished = finished
         task.kept = True
         self.tasks[task] = None
+        self._forked = True
         self.node.scheduler.schedule(task)
         return task
 
@@ -375,7 +381,7 @@ class Context(Runnable):
         """A coroutine waits, and is to be ended with the actor."""
         self.tasks[task] = None
         if not self.alive:
-            task.cancel()
+            task.end()
 
     # Answers
 
@@ -627,7 +633,7 @@ class Context(Runnable):
     def cancel_tasks(self) -> None:
         """Let all coroutines know that the actor ends."""
         for task in list(self.tasks):
-            task.cancel()
+            task.end()
 
     def close_tasks(self) -> None:
         """End all coroutines where they are; their callers get errors."""

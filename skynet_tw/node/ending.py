@@ -136,18 +136,16 @@ class Ending:
         core, context = self._core, self._core.context
         context.cancel_tasks()
         scheduler, clock = context.node.scheduler, context.node.clock
-        if core.gone:
-            return
+        if not context.tasks:
+            self._machine.idle()
         if self._grace > 0:
             core.limits = [
                 clock.callLater(self._grace / 2, scheduler.enter, self._machine.half),
                 clock.callLater(self._grace, scheduler.enter, self._machine.cut),
             ]
         else:
-            # Behind those that were just told.
+            # Behind those that were just told, and behind ``stopped``.
             scheduler.enter(self._machine.cut)
-        if not context.tasks:
-            self._machine.idle()
 
     def idle(self) -> None:
         """No coroutine of the actor waits any more."""

@@ -47,7 +47,7 @@ class Reply(Deferred[Any]):
     decided = False
     #: An error for who listens later; nobody did when it came.
     unheard: SkynetError | None = None
-    #: The context variables of who added the first callback, for the callbacks.
+    #: The context variables of who first used it as a Deferred, for the callbacks.
     variables: Variables | None = None
 
     def __init__(self, caller: Context, describe: int | str) -> None:
@@ -65,6 +65,8 @@ class Reply(Deferred[Any]):
         if "whole" in self.__dict__:
             raise AttributeError(name)
         self.whole = True
+        # Of who first uses it as one: also a callback that returns it.
+        self.variables = copy_context()
         # Deferred may have set that it has no canceller any more.
         super().__init__(self.__dict__.get("_canceller", _cancelled))
         return getattr(self, name)
@@ -146,9 +148,7 @@ class Reply(Deferred[Any]):
 
     def _share(self) -> None:
         """Take the Deferred's own way from now on: somebody adds a callback."""
-        if not self.shared:
-            self.shared = True
-            self.variables = copy_context()
+        self.shared = True
         task, self.task = self.task, None
         if task is not None:
             super().addBoth(task.wake)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context
 from typing import Any, ClassVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -70,10 +70,10 @@ class Scheduler:
         self._clock = clock
         self._at_end = at_end
         self._wake: IDelayedCall | None = None
-        #: What all actors' context variables begin with, whoever has the turn run.
-        self._variables = copy_context()
-        #: The same, as they were at first.
-        self.clean = copy_context()
+        #: What all actors begin with: no context variables of anybody.
+        self._variables = Context()
+        #: The same, without the message at work.
+        self.clean = Context()
         #: What will run, in that order.
         self.ready: deque[Runnable] = deque()
         #: Whether a turn is under way.

@@ -38,6 +38,7 @@ class Task(Runnable):
     __slots__ = (
         "_cancelled",
         "_error",
+        "_told",
         "_value",
         "awaited",
         "context",
@@ -76,6 +77,8 @@ class Task(Runnable):
         self._error: BaseException | None = None
         #: It is to end, and was not told yet.
         self._cancelled = False
+        #: Whether it was told that its actor ends.
+        self._told = False
 
     def run(self, limit: int) -> None:
         """Run on, from the queue."""
@@ -156,6 +159,12 @@ class Task(Runnable):
         scheduler = self.context.node.scheduler
         scheduler.schedule(self)
         scheduler.run()
+
+    def end(self) -> None:
+        """The actor ends: raise CancelledError as `cancel` does, but only once."""
+        if not self._told:
+            self._told = True
+            self.cancel()
 
     def cancel(self) -> None:
         """Raise CancelledError where it waits; if it runs now, at its next await."""

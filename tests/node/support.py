@@ -388,6 +388,12 @@ class NodeTestCase(SynchronousTestCase):
         world.turn(wait)
         return world.remote.take()
 
+    def ends(self, waiting: Deferred[Any]) -> list[Any]:
+        """A list to which a Deferred adds its result or its `Failure` when it fires."""
+        ends: list[Any] = []
+        waiting.addBoth(ends.append)
+        return ends
+
     def logged(self, error: type[BaseException]) -> list[LogEvent]:
         """Take the logged errors of a kind."""
         return list(self.flushLoggedErrors(error))
