@@ -23,6 +23,7 @@ COMPILED = [
     "skynet_tw/wire/harbor.py",
     "skynet_tw/wire/harbor2013.py",
     "skynet_tw/node/border.py",
+    "skynet_tw/node/callers.py",
     "skynet_tw/node/calls.py",
     "skynet_tw/node/channel.py",
     "skynet_tw/node/context.py",

@@ -728,7 +728,8 @@ class Border:
             error = PeerDown(f"harbor {harbor} is gone: {reason}")
             self._refuse_letter(channel.outbox.take(), error, "harbor gone")
         for context in self._node.actors():
-            context.forget_callers(lambda caller: caller >> 24 == harbor)
+            callers = context.callers.of_harbor(harbor)
+            context.forget_callers(callers, lambda handle: handle >> 24 == harbor)
         self._node.scheduler.run()
 
     def is_gone(self, harbor: int) -> bool:

@@ -34,6 +34,7 @@ from ..handle import Handle
 from ..message import LOCAL_TYPES, MAX_SESSION, PACKED_TYPES, PType
 from ..text import error_text, shown, type_name
 from . import coroutines, debug
+from .callers import Callers
 from .deferred import NodeDeferred
 from .ending import Ending
 from .failures import log_failure, log_misuse, logger_of, traceback_of
@@ -84,6 +85,7 @@ class Context(Runnable):
         "_last_session",
         "actor",
         "alive",
+        "callers",
         "calls",
         "commands",
         "ending",
@@ -92,7 +94,6 @@ class Context(Runnable):
         "handle",
         "held_size",
         "kind",
-        "linked",
         "mailbox",
         "name",
         "names",
@@ -141,8 +142,8 @@ class Context(Runnable):
         self.names: list[str] = []
         #: Deferreds of local actors that watch this one.
         self.watchers: dict[NodeDeferred[str], None] = {}
-        #: ``(address, session)`` of others that want an error when this actor is gone.
-        self.linked: dict[tuple[int, int | Reply], None] = {}
+        #: Who waits for it: for answers, and for its end.
+        self.callers = Callers()
 
     def __repr__(self) -> str:
         return self.name
@@ -380,6 +381,8 @@ class Context(Runnable):
     def keep(self, task: Task) -> None:
         """A coroutine waits, and is to be ended with the actor."""
         self.tasks[task] = None
+        if task.work is not None:
+            self.callers.keep(task.work.source, task)
         if not self.alive:
             task.end()
 
@@ -479,6 +482,8 @@ class Context(Runnable):
     def _leave(self, task: Task) -> None:
         if task.kept:
             self.tasks.pop(task, None)
+            if task.work is not None:
+                self.callers.leave(task.work.source, task)
 
     def _check_idle(self) -> None:
         if self.ending is not None and not self.tasks:
@@ -550,7 +555,7 @@ class Context(Runnable):
 
     def _caller_died(self, source: int) -> None:
         """Another node says that an actor of it is dead (harbor-modern, section 6)."""
-        self.forget_callers(lambda caller: caller == source)
+        self.forget_callers([source], lambda handle: handle == source)
         for reply in list(self.calls.values()):
             if reply.target == source:
                 reply.fail(RemoteError(f"{reply.callee} is gone"))
@@ -667,9 +672,10 @@ class Context(Runnable):
         node.caller_gone(self, [*self._called, *self._written()])
         for reply in list(self.calls.values()):
             reply.abandon()
-        for source, session in self.linked:
-            self.refuse(source, session, why)
-        self.linked.clear()
+        for source, sessions in self.callers.links.items():
+            for session in sessions:
+                self.refuse(source, session, why)
+        self.callers = Callers()
         watchers, self.watchers = self.watchers, {}
         for watcher in watchers:
             watcher.fire(why)
@@ -682,14 +688,15 @@ class Context(Runnable):
         self.mailbox.clear()
         node.border.handled(packed)
 
-    def forget_callers(self, is_gone: Callable[[int], bool]) -> None:
-        """Some callers are gone: what waits for them here gets no answer."""
-        for task in self.tasks:
-            work = task.work
-            if work is not None and is_gone(work.source):
-                work.over = True
-        for link in [link for link in self.linked if is_gone(link[0])]:
-            del self.linked[link]
+    def forget_callers(
+        self, callers: list[int], is_gone: Callable[[int], bool]
+    ) -> None:
+        """Some callers are gone: what waits for them here gets no answer.
+
+        :param is_gone: tells it of any handle.
+        """
+        for caller in callers:
+            self.callers.forget(caller)
         try:
             self.actor._callers_gone(is_gone)
         except BaseException as error:

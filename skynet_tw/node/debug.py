@@ -31,11 +31,11 @@ def answer(
     # A local caller may ask with any object.
     question = body[0] if body and type(body[0]) is str else None
     if question == "LINK":
-        if len(context.linked) >= MAX_LINKS:
-            why = f"{len(context.linked)} links to {context!r} already"
+        if context.callers.count >= MAX_LINKS:
+            why = f"{context.callers.count} links to {context!r} already"
             context.refuse(source, session, why)
         else:
-            context.linked[source, session] = None
+            context.callers.link(source, session)
     elif question == "PING":
         context.answer(source, session, ())
     elif question == "STAT":

@@ -382,7 +382,7 @@ class Node:
         """Nobody waits for the answer to a call any more: free what it keeps."""
         callee = self.routes.get(reply.target)
         if callee is not None:
-            callee.linked.pop((reply.caller.handle, reply), None)
+            callee.callers.unlink(int(reply.caller.handle), reply)
 
     def caller_gone(self, context: Context, written: list[int]) -> None:
         """An actor is over: tell those whom it has called.
@@ -393,7 +393,7 @@ class Node:
         for target in dict.fromkeys(written):
             callee = self.routes.get(target)
             if callee is not None:
-                callee.forget_callers(lambda caller: caller == handle)
+                callee.forget_callers([handle], lambda other: other == handle)
             elif target >> 24 != self.harbor:
                 self.border.send_death(target, handle)
 

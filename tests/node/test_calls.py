@@ -486,7 +486,9 @@ class CostTests(NodeTestCase):
             self.one.turn()
             link.cancel()
         self.one.later(1)
-        self.assertEqual((context_of(echo).linked, context_of(echo).watchers), ({}, {}))
+        self.assertEqual(
+            (context_of(echo).callers.links, context_of(echo).watchers), ({}, {})
+        )
 
     def test_links_are_bounded(self) -> None:
         """So many links of other nodes wait, and no more."""
@@ -498,7 +500,7 @@ class CostTests(NodeTestCase):
         self.assertEqual(refused, [6, 7])
         self.one.remote.lost(2)
         self.one.remote.gone(2)
-        self.assertEqual(context_of(echo).linked, {})
+        self.assertEqual(context_of(echo).callers.links, {})
 
     def test_handlers_are_bounded(self) -> None:
         """So many handlers of one actor wait, and no more."""

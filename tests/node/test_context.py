@@ -332,7 +332,7 @@ class DebugTests(NodeTestCase):
         """Who linked from a harbor that is gone is forgotten."""
         self.ask("LINK")
         self.remote.gone(2)
-        self.assertEqual(context_of(self.actor).linked, {})
+        self.assertEqual(context_of(self.actor).callers.links, {})
 
     def test_link_of_dead(self) -> None:
         """Who linked and is dead is told nothing."""
