@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from .errors import BadAddress
+from .text import shown
 
 #: The largest index of an actor within its node; 0 is never an actor.
 MAX_INDEX = 0xFFFFFF
@@ -44,7 +45,7 @@ class Handle(int):
         """
         match = _TEXT.match(text)
         if match is None:
-            raise BadAddress(f"{text!r} is no handle such as ':0100000a'")
+            raise BadAddress(f"{shown(text, 80)} is no handle such as ':0100000a'")
         return cls(int(match[1], 16))
 
     @property
@@ -71,18 +72,19 @@ def check_global_name(name: str, limit: int = NAME_LIMIT) -> str:
     :raises BadAddress: the name is empty, too long, a number, or begins like a
         local name or a handle.
     """
+    text = shown(name, 80)
     try:
         size = len(name.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError:
-        raise BadAddress(f"global name {name!r} cannot be written as bytes") from None
+        raise BadAddress(f"global name {text} cannot be written as bytes") from None
     if not name:
         raise BadAddress("a global name may not be empty")
     if size > limit:
-        raise BadAddress(f"global name {name!r} has {size} bytes; {limit} are allowed")
+        raise BadAddress(f"global name {text} has {size} bytes; {limit} are allowed")
     if name[0] in ".:":
-        raise BadAddress(f"global name {name!r} may not begin with {name[0]!r}")
+        raise BadAddress(f"global name {text} may not begin with {name[0]!r}")
     if name.isdigit():
-        raise BadAddress(f"global name {name!r} may not be a number")
+        raise BadAddress(f"global name {text} may not be a number")
     if "\0" in name:
-        raise BadAddress(f"global name {name!r} may not contain a zero byte")
+        raise BadAddress(f"global name {text} may not contain a zero byte")
     return name

@@ -22,7 +22,7 @@ VALUES = {"seri", "luavalue", "keys"}
 ALLOWED = {
     "text": set[str](),
     "errors": set[str](),
-    "handle": {"errors"},
+    "handle": {"errors", "text"},
     "message": set[str](),
     "interfaces": VOCABULARY,
     "keys": set[str](),

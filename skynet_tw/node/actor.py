@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from ..errors import SkynetError
 from ..handle import Handle
 from ..message import PType
-from ..text import type_name
+from ..text import shown, type_name
 from .section import CriticalSection
 from .work import at_work
 
@@ -50,12 +50,12 @@ def command(
     """
 
     def mark(method: _F) -> _F:
-        return _mark(method, "__skynet_command__", name or method.__name__)
+        return _mark(method, "__skynet_command__", name or _name(method))
 
     return (
         mark
         if function is None
-        else _mark(function, "__skynet_command__", name or function.__name__)
+        else _mark(function, "__skynet_command__", name or _name(function))
     )
 
 
@@ -66,10 +66,21 @@ def dispatch(ptype: PType) -> Callable[[_F], _F]:
     bytes.  For LUA, messages whose first value is a command go to the command.
     """
 
+    number = int(ptype)
+    if not 0 <= number <= 255 or number in (PType.RESPONSE, PType.ERROR):
+        raise ValueError(f"no messages of type {number} are handled: 0-255, not 1 or 7")
+
     def mark(method: _F) -> _F:
-        return _mark(method, "__skynet_dispatch__", int(ptype))
+        return _mark(method, "__skynet_dispatch__", number)
 
     return mark
+
+
+def _name(method: Any) -> str:
+    name = getattr(method, "__name__", None)
+    if not callable(method) or not isinstance(name, str):
+        raise TypeError(f"a method handles a command, not {shown(method, 80)}")
+    return name
 
 
 def _mark(method: _F, mark: str, key: object) -> _F:
@@ -79,7 +90,7 @@ def _mark(method: _F, mark: str, key: object) -> _F:
         Python would keep the second only.
     """
     namespace = sys._getframe(2).f_locals
-    if hasattr(namespace.get(method.__name__), mark):
+    if hasattr(namespace.get(_name(method)), mark):
         raise TypeError(
             f"two methods are called {method.__name__}; both handle messages, and the"
             " second would hide the first"

@@ -130,10 +130,12 @@ class Ending:
         self._grace = grace
         self._core = _Core(context, reason)
         self._machine = _machine(self._core)
+        self._begun = False
 
     def begin(self) -> None:
         """Tell its coroutines; in a turn, with no code of an actor around."""
         core, context = self._core, self._core.context
+        self._begun = True
         context.cancel_tasks()
         scheduler, clock = context.node.scheduler, context.node.clock
         if not context.tasks:
@@ -149,7 +151,8 @@ class Ending:
 
     def idle(self) -> None:
         """No coroutine of the actor waits any more."""
-        self._machine.idle()
+        if self._begun:
+            self._machine.idle()
 
     def cut(self) -> None:
         """End it at once."""

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from ..errors import BadAddress, NameTaken, NoSuchName, NotReady, SkynetError
 from ..handle import NAME_LIMIT, Handle, check_global_name
 from ..interfaces import IRemote
+from ..text import shown
 from .actor import DEFAULT, _Default
 from .deferred import NodeDeferred
 
@@ -72,7 +73,7 @@ class Names:
 
     def _register_local(self, context: Context, name: str) -> Deferred[Handle]:
         if len(name) < 2:
-            raise BadAddress(f"{name!r} is no name")
+            raise BadAddress(f"{shown(name, 80)} is no name")
         self._take(context, name)
         self._settle(self._queries, name, context.handle)
         return succeed(context.handle)
@@ -103,7 +104,7 @@ class Names:
     def _take(self, context: Context, name: str) -> None:
         owner = self._node.routes.get(name)
         if owner is not None and owner is not context:
-            raise NameTaken(f"the name {name!r} belongs to {owner!r}")
+            raise NameTaken(f"the name {shown(name, 80)} belongs to {owner!r}")
         if owner is None:
             self._node.routes[name] = context
             context.names.append(name)
@@ -127,7 +128,8 @@ class Names:
                 self._remote.query(name)
         elif timeout is DEFAULT:
             # Nobody but this node could register it, and it has not.
-            return fail(NoSuchName(f"no actor of this node is called {name!r}"))
+            what = shown(name, 80)
+            return fail(NoSuchName(f"no actor of this node is called {what}"))
         if isinstance(timeout, _Default):
             timeout = self._node.call_timeout
         return self._wait(self._queries, name, timeout, self._unknown)
@@ -136,7 +138,8 @@ class Names:
         gone = self._known.get(name)
         if gone is not None:
             return NoSuchName(f"{gone}, which had the name {name!r}, is gone")
-        return NoSuchName(f"nobody registered the name {name!r} within the time limit")
+        what = shown(name, 80)
+        return NoSuchName(f"nobody registered the name {what} within the time limit")
 
     def announced(self, name: str, handle: int) -> None:
         """The master says who owns a name."""

@@ -38,6 +38,7 @@ class Task(Runnable):
     __slots__ = (
         "_cancelled",
         "_error",
+        "_started",
         "_told",
         "_value",
         "awaited",
@@ -77,6 +78,7 @@ class Task(Runnable):
         self._error: BaseException | None = None
         #: It is to end, and was not told yet.
         self._cancelled = False
+        self._started = False
         #: Whether it was told that its actor ends.
         self._told = False
 
@@ -98,6 +100,7 @@ class Task(Runnable):
         if context.gone:
             return
         self.awaited = None
+        self._started = True
         try:
             awaited = self.variables.run(resume, value)
         except StopIteration as stop:
@@ -169,6 +172,10 @@ class Task(Runnable):
     def cancel(self) -> None:
         """Raise CancelledError where it waits; if it runs now, at its next await."""
         awaited = self.awaited
+        if not self._started:
+            # Nothing of it runs; it ends in its turn.
+            self._error = CancelledError()
+            return
         if awaited is None:
             self._cancelled = True
             return

@@ -64,6 +64,13 @@ class ClassTests(NodeTestCase):
         self.refused(inherited, "ECHO", "other")
         self.refused(types, "one", "two")
 
+    def test_marks(self) -> None:
+        """What cannot handle, or be handled, is refused where it is marked."""
+        self.refused(lambda: command(5), "5")  # type: ignore[call-overload]
+        for ptype in (PType.RESPONSE, PType.ERROR, 300, -1, "lua"):
+            with self.assertRaises(ValueError):
+                dispatch(ptype)  # type: ignore[arg-type]
+
     def test_hides(self) -> None:
         """A command that hides what all actors have is refused."""
         public = [name for name in vars(Actor) if not name.startswith("__")]
