@@ -327,13 +327,8 @@ class FailureTests(BootTestCase):
             async def started(self) -> None:
                 await started(self)
 
-        # A node may pass on what ends others' work: the boot has to stand it.
-        def spawn(kind: type[Actor]) -> Deferred[Any]:
-            return Deferred.fromCoroutine(kind().started())
-
         self.remote = FakeRemote()
         self.node = Node(self.clock, self.remote)
-        self.patch(self.node, "spawn", spawn)
         before = len(self.events)
         boot = self.boot(Start(Broken))
         boot.bind()
