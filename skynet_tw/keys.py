@@ -75,15 +75,14 @@ def _place(hashes: list[Any], size: int) -> None:
             while taken is not None:
                 if taken == hashed:
                     twins += 1
-                    if twins > _MOST_TWINS:
-                        raise ValueError("too many keys with one hash, or there twice")
                 if steps == _SINGLE_STEPS:
                     if jumps is None:
                         jumps = _Jumps(slots, mask)
+                    # A jump looks at nobody, so a twin could pass unseen.
+                    if jumps.seen(hashed):
+                        twins += 1
                     place, length = jumps.leap(place)
                     spare -= length
-                    if spare < 0:
-                        raise ValueError("keys that were chosen to collide")
                     break
                 place = (5 * place + bits + 1) & mask
                 taken = slots[place]
@@ -92,6 +91,10 @@ def _place(hashes: list[Any], size: int) -> None:
                 else:
                     # All its bits are used up: who meets here goes on together.
                     steps += 1
+            if twins > _MOST_TWINS:
+                raise ValueError("too many keys with one hash, or there twice")
+            if spare < 0:
+                raise ValueError("keys that were chosen to collide")
         slots[place] = hashed
 
 
@@ -104,6 +107,16 @@ class _Jumps:
         #: Of each slot: how far a jump from here goes, if there is one, and where to.
         self._lengths = [0] * len(slots)
         self._ends = [0] * len(slots)
+        # As text: numbers in a set are as good a target as in a dict.
+        self._hashes: set[str] = set()
+
+    def seen(self, hashed: int) -> bool:
+        """Tell if one with this hash was here before."""
+        name = str(hashed)
+        if name in self._hashes:
+            return True
+        self._hashes.add(name)
+        return False
 
     def leap(self, place: int) -> tuple[int, int]:
         """Find the first free slot from a taken one on, and how many steps it takes."""

@@ -58,6 +58,10 @@ class OddKey:
         return f"OddKey({shown(self.value)})"
 
 
+class BadKey(ValueError):
+    """What cannot be a key of a Lua table; the text says why."""
+
+
 #: Types of keys that are others in Lua if they are in Python.
 _PLAIN_KEYS = frozenset({str, int, float, LightUserdata})
 
@@ -65,7 +69,7 @@ _PLAIN_KEYS = frozenset({str, int, float, LightUserdata})
 def distinct_key(key: Any) -> Any:
     """Return *key* so that it equals another in Python only if it does in Lua.
 
-    :raises ValueError: Lua has no such key.
+    :raises BadKey: Lua has no such key.
     """
     if isinstance(key, OddKey):
         key = key.value
@@ -73,7 +77,7 @@ def distinct_key(key: Any) -> Any:
         return OddKey(key)
     if isinstance(key, float):
         if key != key:
-            raise ValueError("NaN cannot be a key")
+            raise BadKey("NaN cannot be a key")
         # As in Lua, which has no key 1.0 beside 1.
         return int(key) if key.is_integer() and -(2**63) <= key < 2**63 else key
     if isinstance(key, (str, int, LightUserdata)):
@@ -81,7 +85,7 @@ def distinct_key(key: Any) -> Any:
     if isinstance(key, (bytes, memoryview)):
         return bytes(key).decode("utf-8", "surrogateescape")
     if key is None:
-        raise ValueError("None cannot be a key")
+        raise BadKey("None cannot be a key")
     return OddKey(key)
 
 
@@ -164,7 +168,7 @@ def split_table(table: dict[Any, Any]) -> tuple[int, list[Any]]:
 
     :returns: how many keys there are from 1 on; their values, then the other keys and
         values in turn.
-    :raises ValueError: Lua has no such key, or two of them are one there.
+    :raises BadKey: Lua has no such key, or two of them are one there.
     """
     if not _PLAIN_KEYS.issuperset(map(type, table)):
         table = _distinct_table(table)
@@ -193,13 +197,13 @@ def split_table(table: dict[Any, Any]) -> tuple[int, list[Any]]:
 def _distinct_table(table: dict[Any, Any]) -> dict[Any, Any]:
     """Make a dict whose keys are as `distinct_key` gives them.
 
-    :raises ValueError: Lua has no such key, or two of them are one there.
+    :raises BadKey: Lua has no such key, or two of them are one there.
     """
     entries: dict[Any, Any] = {}
     for key, value in table.items():
         if value is not None:
             key = distinct_key(key)
             if key in entries:
-                raise ValueError("two of its keys are one in Lua")
+                raise BadKey("two of its keys are one in Lua")
             entries[key] = value
     return entries

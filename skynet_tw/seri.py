@@ -32,16 +32,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, count, islice, repeat
+from operator import is_
 from typing import Any
 
 from .errors import PackError, TooLarge, UnpackError
 from .luavalue import (
+    BadKey,
     LightUserdata,
     OddKey,
     RemoteObject,
     natural_table,
     split_table,
 )
+from .text import error_text, shown, type_name
 
 __all__ = [
     "PACK_DEPTH",
@@ -136,15 +140,22 @@ def pack_values(
         smaller than the whole, as packing ends early.
     """
     out: list[bytes] = []
-    pending = iter(values)
     room = max_depth if max_depth < PACK_DEPTH_LIMIT else PACK_DEPTH_LIMIT
     try:
+        if type(values) is not tuple:
+            values = list(values)
+        pending = iter(values)
         while _write(out, pending, room, max_size, wire_2013):
             out.append(b"\0")
     except _RefusedError as refused:
-        raise PackError(_path(values, refused.trail), refused.reason) from None
+        path = _path(values, refused.trail)
+        raise PackError(path, refused.reason) from refused.__cause__
     except RecursionError:
         raise PackError("message", "Python's stack is full") from None
+    except TooLarge:
+        raise
+    except Exception as error:
+        raise PackError("message", f"it raised {error_text(error, 200)}") from error
     packed = b"".join(out)
     if len(packed) > max_size:
         raise TooLarge(len(packed), max_size)
@@ -203,6 +214,13 @@ def _write(
     except _RefusedError as refused:
         refused.trail.append(value)
         raise
+    except (TooLarge, RecursionError):
+        raise
+    except Exception as error:
+        # A value of a user's class, which may do anything when it is asked.
+        refusal = _RefusedError(f"it raised {error_text(error, 200)}")
+        refusal.trail.append(value)
+        raise refusal from error
     return False
 
 
@@ -210,26 +228,33 @@ def _write_other(
     out: list[bytes], value: Any, room: int, limit: int, wire_2013: bool
 ) -> None:
     """Append a packed value of a less frequent type, or of a subclass."""
-    if isinstance(value, (int, float)):
-        out.append(_number(value, wire_2013))
-    elif isinstance(value, (str, bytes, bytearray, memoryview)):
-        out.append(_string(_escaped(value) if isinstance(value, str) else bytes(value)))
-    elif isinstance(value, (list, tuple)):
-        _write_list(out, value, room, limit, wire_2013)
-    elif isinstance(value, dict):
-        _write_dict(out, value, room, limit, wire_2013)
-    elif isinstance(value, LightUserdata):
+    # Not isinstance(), which asks the value: it may lie.  Of a subclass, what is packed
+    # is what it gives once, as its length and its elements need not agree.
+    kind = type(value)
+    if issubclass(kind, int):
+        out.append(_number(int.__index__(value), wire_2013))
+    elif issubclass(kind, float):
+        out.append(_number(float.__float__(value), wire_2013))
+    elif issubclass(kind, str):
+        out.append(_string(_escaped(value)))
+    elif issubclass(kind, (bytes, bytearray, memoryview)):
+        out.append(_string(memoryview(value).tobytes()))
+    elif issubclass(kind, (list, tuple)):
+        _write_list(out, list(value), room, limit, wire_2013)
+    elif issubclass(kind, dict):
+        _write_dict(out, dict(value.items()), room, limit, wire_2013)
+    elif kind is LightUserdata:
         try:
             out.append(_tag_u64(_POINTER, value.pointer))
         except struct.error:
             raise _RefusedError("a pointer has 64 bits") from None
-    elif isinstance(value, RemoteObject) and wire_2013:
+    elif kind is RemoteObject and wire_2013:
         packed = _number(value.handle, wire_2013)
         if packed[0] > _INT32:
             raise _RefusedError("the handle of a remote object has 32 bits")
         out.append(bytes([packed[0] - _NUMBER + _REMOTE]) + packed[1:])
     else:
-        raise _RefusedError(f"{type(value).__qualname__} is no Lua value")
+        raise _RefusedError(f"{type_name(value)} is no Lua value")
 
 
 def _write_list(
@@ -262,7 +287,7 @@ def _write_dict(
         if type(key) is not str:
             try:
                 array, items = split_table(table)
-            except ValueError as fault:
+            except BadKey as fault:
                 raise _RefusedError(str(fault)) from None
             break
         if value is not None:
@@ -330,29 +355,48 @@ def _escaped(text: str) -> bytes:
 def _path(values: Sequence[Any], trail: list[Any]) -> str:
     """Say how one comes from the arguments to the value at which *trail* begins."""
     inner = trail.pop()
-    number = next((i for i, value in enumerate(values, 1) if value is inner), "?")
+    number = next((place + 1 for place in _places(values, inner)), "?")
     steps: list[str] = []
     while trail:
         outer, inner = inner, trail.pop()
-        entries = outer.items() if isinstance(outer, dict) else enumerate(outer)
-        for key, value in entries:
-            # What is refused may be the key, or inside it.
-            held = key.value if isinstance(key, OddKey) else key
-            if value is inner or held is inner:
-                steps.append(f"[{_shown(key)}]")
-                break
+        try:
+            steps.append(f"[{_shown(_key(outer, inner))}]")
+        except Exception:
+            # A container of a user's class, which gives something else each time.
+            steps.append("[?]")
     if len(steps) > 12:
         steps[8:-2] = ["..."]
     return f"argument {number}" + (" -> " + "".join(steps) if steps else "")
 
 
+def _places(values: Iterable[Any], wanted: Any) -> Iterator[int]:
+    """Find the very object *wanted*, without a step of Python for each value."""
+    return compress(count(), map(is_, values, repeat(wanted)))
+
+
+def _key(table: Any, inner: Any) -> Any:
+    """Find the key of a value in a list or dict; the value may be the key itself.
+
+    :raises Exception: it is not there, or whatever a user's class raises.
+    """
+    if not issubclass(type(table), dict):
+        return next(_places(table, inner))
+    for place in _places(table.values(), inner):
+        return next(islice(table, place, None))
+    return next(
+        k for k in table if k is inner or (type(k) is OddKey and k.value is inner)
+    )
+
+
 def _shown(key: Any) -> str:
     """Show a key in a path, whatever it is."""
-    if isinstance(key, str):
-        return '"' + repr(key[:40])[1:-1].replace('"', '\\"') + '"'
-    if isinstance(key, float) or (isinstance(key, int) and abs(key) < 2**64):
-        return repr(key)
-    return f"<{type(key).__qualname__}>"
+    kind = type(key)
+    if issubclass(kind, str):
+        text = str.__getitem__(key, slice(40))
+        return '"' + repr(text)[1:-1].replace('"', '\\"') + '"'
+    if issubclass(kind, (int, float)):
+        return shown(key, 60)
+    return f"<{type_name(key)}>"
 
 
 def unpack(

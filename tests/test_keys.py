@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw import seri
+from skynet_tw import keys, seri
 from skynet_tw.errors import UnpackError
 from skynet_tw.keys import FREE_KEYS, check_keys
 from skynet_tw.seri import LightUserdata
@@ -93,10 +94,10 @@ class KeyTests(SynchronousTestCase):
 
     def test_attack(self) -> None:
         """It costs hundreds of steps a key, and is refused on both wires."""
-        keys = attack()
-        self.assertGreater(steps(keys, BITS), 25 * len(keys))
+        chosen = attack()
+        self.assertGreater(steps(chosen, BITS), 25 * len(chosen))
         for wire_2013 in (False, True):
-            packed = self.packed(keys, wire_2013)
+            packed = self.packed(chosen, wire_2013)
             with self.assertRaises(UnpackError) as caught:
                 seri.unpack(packed, wire_2013=wire_2013)
             self.assertIn("collide", str(caught.exception))
@@ -114,11 +115,63 @@ class KeyTests(SynchronousTestCase):
         keys = [n + k * prime for n in range(1000) for k in range(-3, 4)]
         self.assertRaises(UnpackError, seri.unpack, self.packed(keys, False))
 
+    def test_hidden_twins(self) -> None:
+        """A key that is there twice is seen, also where its first is jumped over.
+
+        Else the twins, which a dict does not keep, would hide how full it gets.
+        """
+        mask = 2**BITS - 1
+        hashes: list[int] = []
+        place = 1
+        for _ in range(6000):
+            hashes.append(place)
+            place = (5 * place + 1) & mask
+        taken = set(hashes)
+        late = []
+        n = 0
+        while len(late) < 100:
+            n += 1
+            seen = way(n << 45, taken, mask)
+            # The last seven have no bits left, so they are beyond the single steps.
+            if seen[-7:-1] == [(5 * p + 1) & mask for p in seen[-8:-2]]:
+                late.append(n << 45)
+                taken.add(seen[-1])
+        keys._place(hashes + late, mask + 1)
+        self.assertRaises(ValueError, keys._place, hashes + late + late, mask + 1)
+
+    @given(st.sets(st.integers(0, 255)), st.lists(st.integers(0, 255), max_size=60))
+    def test_jumps(self, taken: set[int], starts: list[int]) -> None:
+        """A jump ends where single steps would, and knows how many those are."""
+        slots = [0 if place in taken else None for place in range(256)]
+        slots[77] = None
+        jumps = keys._Jumps(slots, 255)
+        for start in starts:
+            end, length = start, 0
+            while slots[end] is not None:
+                end = (5 * end + 1) & 255
+                length += 1
+            if length:
+                self.assertEqual(jumps.leap(start), (end, length))
+                # As in use, it stays where it came to; but one place is left.
+                if end != 77:
+                    slots[end] = 0
+
+    def test_plan(self) -> None:
+        """Dicts of numbers grow when and as far as it is assumed here."""
+        sizes = []
+        table: dict[int, None] = {}
+        for n in range(12_000):
+            table[n * 3] = None
+            sizes.append(sys.getsizeof(table))
+        grown = [n for n in range(1, len(sizes)) if sizes[n] > sizes[n - 1]]
+        rooms = [2 * 2**bits // 3 for bits in range(3, 15)]
+        self.assertEqual(grown, rooms)
+
     def test_honest(self) -> None:
         """Keys that people use pass, in tables of any size, and come as they were."""
         for count in (FREE_KEYS - 1, FREE_KEYS + 1, 5000, 40_000):
-            for name, keys in honest(count).items():
-                table = dict.fromkeys(keys, 1)
+            for name, used in honest(count).items():
+                table = dict.fromkeys(used, 1)
                 [got] = seri.unpack(seri.pack(table))
                 if isinstance(got, list):
                     got = dict(enumerate(got, 1))

@@ -7,6 +7,7 @@ import enum
 import json
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from skynet_tw import seri
 from skynet_tw.errors import PackError, TooLarge, UnpackError
 from skynet_tw.handle import Handle
 from skynet_tw.seri import LightUserdata, OddKey, pack, pack_values, unpack
+from skynet_tw.text import error_text
 
 from . import lua, strategies
+from .test_text import hostile
 
 DATA = Path(__file__).parent / "data"
 POINTER = LightUserdata(0x0102030405060708)
@@ -367,7 +370,7 @@ class PackTests(SynchronousTestCase):
             (([1, (2, {3})],), "argument 1 -> [1][1]: set"),
             (({"a": 2**63},), 'argument 1 -> ["a"]: the integer'),
             ((-(2**63) - 1,), "argument 1: the integer"),
-            (({10**5000: 1},), "argument 1 -> [<int>]: the integer"),
+            (({10**5000: 1},), "argument 1 -> [<int of 16610 bits>]: the integer"),
             (("\ud800",), "argument 1: text"),
             (({"\ud800": 1},), 'argument 1 -> ["\\ud800"]: text'),
             (({"a": {None: 1}},), 'argument 1 -> ["a"]: None'),
@@ -390,6 +393,86 @@ class PackTests(SynchronousTestCase):
             message = str(caught.exception)
             self.assertEqual(message[: len(text)], text)
             self.assertTrue(caught.exception.retry_safe)
+
+    def test_raising(self) -> None:
+        """Whatever a user's value raises, the error names the path and the cause."""
+        for base in (list, tuple, dict):
+            for error in (ValueError("why"), KeyError("why"), MemoryError()):
+                with self.assertRaises(PackError) as caught:
+                    pack(1, {"a": [True, hostile(base, error)]})
+                self.assertEqual(
+                    str(caught.exception),
+                    f'argument 2 -> ["a"][1]: it raised {error_text(error)}',
+                )
+                self.assertIs(caught.exception.__cause__, error)
+
+    def test_untouched(self) -> None:
+        """Of numbers and strings the value counts, not the methods of their class."""
+        bases = (int, float, str, bytes, bytearray)
+        values = [hostile(base, SystemExit("touched")) for base in bases]
+        self.assertEqual(pack(*values), pack(0, 0.0, "", "", ""))
+        self.assertRaises(PackError, pack, hostile(object, SystemExit("touched")))
+
+    def test_raising_key(self) -> None:
+        """A key that raises is named by the table that it is in."""
+
+        class Key:
+            def __hash__(self) -> int:
+                return 1
+
+            def __eq__(self, other: object) -> bool:
+                raise ValueError("not today")
+
+            @property
+            def __class__(self) -> Any:
+                raise ValueError("no class")
+
+        with self.assertRaises(PackError) as caught:
+            pack([{Key(): 1}])
+        self.assertEqual(
+            str(caught.exception),
+            "argument 1 -> [0]: it raised ValueError: no class",
+        )
+
+    def test_raising_sequence(self) -> None:
+        """So may the sequence of the values itself."""
+        with self.assertRaises(PackError) as caught:
+            pack_values(hostile(list, ValueError("why")))
+        self.assertEqual(str(caught.exception), "message: it raised ValueError: why")
+
+    def test_fickle(self) -> None:
+        """A list that lies about its length or changes is packed as it comes once."""
+
+        class Short(list[Any]):
+            def __len__(self) -> int:
+                return 40
+
+        class Fresh(list[Any]):
+            def __iter__(self) -> Iterator[Any]:
+                return iter([1, [print]])
+
+        class Late(dict[str, Any]):
+            def items(self) -> Any:
+                return [("a", 1), (2, [2])]
+
+        self.assertEqual(pack(Short([1, 2])), pack([1, 2]))
+        self.assertEqual(pack(Late()), pack({"a": 1, 2: [2]}))
+        with self.assertRaises(PackError) as caught:
+            pack(Fresh())
+        self.assertEqual(
+            str(caught.exception),
+            "argument 1 -> [?][0]: builtin_function_or_method is no Lua value",
+        )
+
+    def test_impostor(self) -> None:
+        """A value that says it is of another class is none of it."""
+
+        class Liar:
+            __class__ = dict  # type: ignore[assignment]
+
+        with self.assertRaises(PackError) as caught:
+            pack(Liar())
+        self.assertEqual(str(caught.exception), "argument 1: Liar is no Lua value")
 
     def test_refused_alike(self) -> None:
         """What a real node refuses to pack is refused, and what it takes is taken."""
