@@ -148,14 +148,18 @@ def pack_values(
         while _write(out, pending, room, max_size, wire_2013):
             out.append(b"\0")
     except _RefusedError as refused:
-        path = _path(values, refused.trail)
-        raise PackError(path, refused.reason) from refused.__cause__
+        fault = PackError(_path(values, refused.trail), refused.reason)
+        # Compiled, "raise ... from" forgets the cause.
+        fault.__cause__ = refused.cause
+        raise fault from refused.cause
     except RecursionError:
         raise PackError("message", "Python's stack is full") from None
     except TooLarge:
         raise
     except Exception as error:
-        raise PackError("message", f"it raised {error_text(error, 200)}") from error
+        fault = PackError("message", f"it raised {error_text(error, 200)}")
+        fault.__cause__ = error
+        raise fault from error
     packed = b"".join(out)
     if len(packed) > max_size:
         raise TooLarge(len(packed), max_size)
@@ -165,8 +169,10 @@ def pack_values(
 class _RefusedError(Exception):
     """A value cannot be packed."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, cause: Exception | None = None) -> None:
         self.reason = reason
+        #: What the value raised, if that is why.
+        self.cause = cause
         #: The value, what it is in, what that is in, up to the argument.
         self.trail: list[Any] = []
 
@@ -218,7 +224,7 @@ def _write(
         raise
     except Exception as error:
         # A value of a user's class, which may do anything when it is asked.
-        refusal = _RefusedError(f"it raised {error_text(error, 200)}")
+        refusal = _RefusedError(f"it raised {error_text(error, 200)}", error)
         refusal.trail.append(value)
         raise refusal from error
     return False
