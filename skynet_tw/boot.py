@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from .errors import BootFailed, NotReady, SkynetError
 from .interfaces import IRemote
 from .node.actor import Actor
+from .node.failures import LoggedFailure, failure_of, logger_of
 from .node.node import Node
 from .reasons import one_line, start_failed
 from .text import error_text
@@ -303,16 +304,16 @@ class Boot:
                 raise  # Nobody waits for this any more.
             except BaseException as error:
                 # Whatever code of the user's raised: it ends the boot, in order.
-                self._log_start_failed(start.actor_class, Failure())
+                self._log_start_failed(start.actor_class, error)
                 reason = start_failed(error, start.actor_class.__module__)
                 raise BootFailed(f"{self._starting} did not start: {reason}") from error
 
-    def _log_start_failed(self, actor_class: type[Actor], failure: Failure) -> None:
+    def _log_start_failed(self, actor_class: type[Actor], error: BaseException) -> None:
         """Give the traceback, under the actor's own name."""
         if self._halted or self._core.error is not None:
             return  # It did not start because the node stops.
-        log = Logger(f"{actor_class.__module__}.{actor_class.__qualname__}")
-        log.failure("the actor did not start", failure)
+        failure = failure_of(error, LoggedFailure)
+        logger_of(actor_class).failure("the actor did not start", failure)
 
     # What becomes of it
 

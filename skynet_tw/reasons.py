@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .text import error_text
+from .text import error_text, escaped, traceback_of
 
 #: The most characters of an error's own text: the log has the traceback as well.
 _LIMIT = 500
@@ -22,9 +22,6 @@ _LIBRARIES = (
 )
 _PACKAGES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
-# A class of the user's may define what looks like this, and raise in it.
-_traceback_of = vars(BaseException)["__traceback__"].__get__
-
 
 class _Spot(NamedTuple):
     """One level of a traceback."""
@@ -37,13 +34,7 @@ class _Spot(NamedTuple):
 def one_line(text: str) -> str:
     """Put a text of several lines into one, without control characters."""
     lines = (line.strip() for line in text.splitlines())
-    text = "; ".join(line for line in lines if line)
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii")
-        for c in text
-    )
+    return escaped("; ".join(line for line in lines if line))
 
 
 def import_failed(error: BaseException, module: str) -> str:
@@ -82,7 +73,7 @@ def _told(error: BaseException, spots: list[_Spot]) -> str:
 
 def _spots(error: BaseException) -> Iterator[_Spot]:
     """Walk down a traceback, outermost level first."""
-    level = _traceback_of(error)
+    level = traceback_of(error)
     while level is not None:
         frame = level.tb_frame
         module = str(frame.f_globals.get("__name__", ""))

@@ -17,7 +17,7 @@ from .node.node import Node
 PATIENCE = 1.0
 
 
-class Ending:
+class Shutdown:
     """Stops the reactor, and with it the node, once.
 
     At SIGTERM and SIGINT the process stops in order and ends with 0.  Twisted's own

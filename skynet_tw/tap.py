@@ -43,7 +43,7 @@ from .node.services import UniqueServices
 from .options import Config, Options, load_start
 from .reasons import one_line
 from .service import NodeService
-from .signals import Ending
+from .signals import Shutdown
 
 __all__ = ["Options", "build", "endpoints", "makeService"]
 
@@ -63,8 +63,8 @@ def makeService(options: Options) -> IService:
     try:
         starts = [load_start(text) for text in config.start]
         # First, so that whoever reads "node ready" may send a signal.
-        ending = Ending(reactor)
-        reactor.callWhenRunning(ending.install)
+        shutdown = Shutdown(reactor)
+        reactor.callWhenRunning(shutdown.install)
         service = build(
             config,
             starts,
@@ -75,8 +75,8 @@ def makeService(options: Options) -> IService:
         )
     except (BadAddress, ValueError) as error:
         raise BootFailed(str(error)) from error
-    ending.node = service.node
-    service.node.on_shutdown = ending.stop
+    shutdown.node = service.node
+    service.node.on_shutdown = shutdown.stop
     return keep_every_event(service, options.parent, reactor)
 
 

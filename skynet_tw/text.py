@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from itertools import islice
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType, SimpleNamespace, TracebackType
 from typing import Any
 
 #: How many containers around a value are shown.
@@ -26,6 +26,7 @@ _BITS = 256
 # A metaclass may define what looks like these, and raise in it.
 _name_of = vars(type)["__name__"].__get__
 _arguments_of = vars(BaseException)["args"].__get__
+_traceback_of = vars(BaseException)["__traceback__"].__get__
 
 #: What opens and closes the values of builtin containers.
 _BRACKETS: tuple[tuple[type[Any], str, str], ...] = (
@@ -80,6 +81,12 @@ def error_text(error: BaseException, limit: int = 2000) -> str:
         return "an error that cannot be shown"[: limit if limit > 0 else 0]
 
 
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Where an error was raised, whatever its class does when it is looked at."""
+    trace: TracebackType | None = _traceback_of(error)
+    return trace
+
+
 def printable(text: str) -> str:
     r"""Escape what UTF-8 cannot carry, as ``\udcff``; the rest stays as it is."""
     return str.encode(text, "utf-8", "backslashreplace").decode("utf-8")
@@ -92,7 +99,8 @@ def _cut(text: str, limit: int) -> str:
     return (str.__getitem__(text, slice(max(limit - 3, 0))) + "...")[: max(limit, 0)]
 
 
-def _one_line(text: str) -> str:
+def escaped(text: str) -> str:
+    """Escape what is not printable: control characters, line ends, lone surrogates."""
     if text.isprintable():
         return text
     return "".join(
@@ -102,7 +110,7 @@ def _one_line(text: str) -> str:
 
 
 def type_name(value: object) -> str:
-    return _one_line(_cut(_name_of(type(value)), 80))
+    return escaped(_cut(_name_of(type(value)), 80))
 
 
 def _message(value: Any, limit: int, depth: int) -> str:
@@ -144,7 +152,7 @@ class _Line:
 
         :raises _FullError: there is no room for all of it.
         """
-        text = _one_line(str.__getitem__(text, slice(self._room + 1)))
+        text = escaped(str.__getitem__(text, slice(self._room + 1)))
         self.parts.append(text)
         self._room -= len(text)
         if self._room < 0:

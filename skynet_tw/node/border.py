@@ -244,11 +244,6 @@ class Border:
 
         :raises TooLarge: the wire does not carry so much.
         """
-        channel = self._channels.get(dest >> 24)
-        link = None if channel is None else channel.link
-        if link is not None and len(payload) <= self.max_payload:
-            self._write(link, dest, source, ptype, session, payload)
-            return
         node = self._node
         if dest >> 24 == node.harbor:
             context = node.routes.get(dest)

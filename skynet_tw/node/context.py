@@ -19,7 +19,7 @@ from inspect import isawaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from ..errors import (
@@ -32,12 +32,12 @@ from ..errors import (
 )
 from ..handle import Handle
 from ..message import LOCAL_TYPES, MAX_SESSION, PACKED_TYPES, PType
-from ..text import error_text, shown, type_name
+from ..text import error_text, shown, traceback_of, type_name
 from . import coroutines, debug
 from .callers import Callers
 from .deferred import NodeDeferred
 from .ending import Ending
-from .failures import log_failure, log_misuse, logger_of, traceback_of
+from .failures import log_failure, log_misuse, logger_of
 from .reply import Reply
 from .scheduler import Runnable
 from .task import Task
@@ -659,10 +659,14 @@ class Context(Runnable):
                 wait.task = None
                 wait.abandon()
             elif wait is not None:
-                try:
-                    wait.cancel()
-                except BaseException as error:  # Its canceller is anybody's code.
-                    self.log_failure(error, 0, "what it waited for was cancelled")
+                self.cancel(wait)
+
+    def cancel(self, wait: Deferred[Any]) -> None:
+        """Cancel what one of its coroutines waited for."""
+        try:
+            wait.cancel()
+        except BaseException as error:  # Its canceller is anybody's code.
+            self.log_failure(error, 0, "what it waited for was cancelled")
 
     def bury(self, reason: str) -> None:
         """The actor is over: tell who waits for that, and whom it has called."""
@@ -717,6 +721,4 @@ def _never_entered(error: BaseException) -> bool:
     trace = traceback_of(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is None or trace.tb_frame.f_code.co_filename.endswith(
-        "node/context.py"
-    )
+    return trace is None or trace.tb_frame.f_code.co_filename.endswith(_OWN_FILE)

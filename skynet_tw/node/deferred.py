@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
@@ -14,6 +14,47 @@ from .failures import failure_of
 from .scheduler import Scheduler
 
 _T = TypeVar("_T")
+
+
+class Listened(Deferred[_T]):
+    """A Deferred that may hold an error back until somebody listens.
+
+    It is not fired with that before: Twisted would log it when nobody ever does.
+    """
+
+    #: The error that is held back.
+    unheard: BaseException | None = None
+
+    def _before_listener(self) -> None:
+        """Somebody is about to listen."""
+
+    def _heard(self) -> Any:
+        error, self.unheard = self.unheard, None
+        if error is not None and not self.called:
+            Deferred.errback(self, failure_of(error))
+        return self
+
+    if not TYPE_CHECKING:
+
+        def addCallbacks(self, *args, **kwargs):  # noqa: N802
+            self._before_listener()
+            super().addCallbacks(*args, **kwargs)
+            return self._heard()
+
+        def addCallback(self, *args, **kwargs):  # noqa: N802
+            self._before_listener()
+            super().addCallback(*args, **kwargs)
+            return self._heard()
+
+        def addErrback(self, *args, **kwargs):  # noqa: N802
+            self._before_listener()
+            super().addErrback(*args, **kwargs)
+            return self._heard()
+
+        def addBoth(self, *args, **kwargs):  # noqa: N802
+            self._before_listener()
+            super().addBoth(*args, **kwargs)
+            return self._heard()
 
 
 class NodeDeferred(Deferred[_T]):

@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 from traceback import format_tb
-from types import TracebackType
 
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from ..errors import SkynetError
 from ..handle import Handle
-from ..text import error_text, printable, shown
-
-# A class may define what looks like this, and raise in it.
-_traceback_of = vars(BaseException)["__traceback__"].__get__
+from ..text import error_text, printable, shown, traceback_of
 
 #: Frames of a traceback that are logged, at its beginning and at its end.
 _FRAMES = 20
@@ -45,20 +41,16 @@ class LoggedFailure(Failure):
         return printable(head + "".join(frames)) + self.getErrorMessage()
 
 
-def traceback_of(error: BaseException) -> TracebackType | None:
-    """Where an error was raised, whatever its class does when it is looked at."""
-    trace: TracebackType | None = _traceback_of(error)
-    return trace
-
-
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, kind: type[Failure] = Failure) -> Failure:
     """A failure of whatever was raised.
+
+    :param kind: the class of the failure.
 
     An error that raises when it is looked at would do so inside Twisted: what comes in
     its place says its name.
     """
     try:
-        return Failure(error, type(error), traceback_of(error))
+        return kind(error, type(error), traceback_of(error))
     except BaseException:
         return Failure(SkynetError(f"not to be held: {error_text(error)}"))
 
@@ -82,13 +74,9 @@ def log_failure(
     :param source: who sent the message at work, 0 for nobody.
     :param request: the values of the message, or a word for what else was at work.
     """
-    try:
-        failure: Failure = LoggedFailure(error, type(error), traceback_of(error))
-    except BaseException:
-        failure = failure_of(error)
     logger_of(cls).failure(
         "{actor} failed at {request} from {source}",
-        failure,
+        failure_of(error, LoggedFailure),
         LogLevel.error,
         actor=actor,
         request=request if isinstance(request, str) else shown(request),

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError
 
 from ..errors import SkynetError
-from .deferred import NodeDeferred
-from .failures import failure_of
+from .deferred import Listened, NodeDeferred
 
 if TYPE_CHECKING:
     from .context import Context
     from .task import Task
 
 
-class Fork(NodeDeferred[Any]):
+class Fork(Listened[Any], NodeDeferred[Any]):
     """The result of a fork.
 
     An error that nobody listens for is logged under the actor, at once.  Whoever
@@ -24,7 +23,6 @@ class Fork(NodeDeferred[Any]):
     """
 
     task: Task
-    _unheard: BaseException | None = None
 
     def __init__(self, context: Context) -> None:
         super().__init__(context.node.scheduler, _cancelled)
@@ -37,39 +35,13 @@ class Fork(NodeDeferred[Any]):
         elif self.callbacks:  # type: ignore[truthy-function]
             self.fail(error)
         else:
-            # Not fired: Twisted would log a failure that is garbage a second time.
-            self._unheard = error
+            self.unheard = error
             if not issubclass(type(error), CancelledError):
                 self._context.log_failure(error, 0, "a fork")
 
     def refuse(self, error: SkynetError) -> None:
         """It will not run; to be told to who listens."""
-        self._unheard = error
-
-    def _heard(self) -> Any:
-        """Somebody listens: let him have an error that was logged."""
-        error, self._unheard = self._unheard, None
-        if error is not None and not self.called:
-            self.errback(failure_of(error))
-        return self
-
-    if not TYPE_CHECKING:
-
-        def addCallbacks(self, *args, **kwargs):  # noqa: N802
-            super().addCallbacks(*args, **kwargs)
-            return self._heard()
-
-        def addCallback(self, *args, **kwargs):  # noqa: N802
-            super().addCallback(*args, **kwargs)
-            return self._heard()
-
-        def addErrback(self, *args, **kwargs):  # noqa: N802
-            super().addErrback(*args, **kwargs)
-            return self._heard()
-
-        def addBoth(self, *args, **kwargs):  # noqa: N802
-            super().addBoth(*args, **kwargs)
-            return self._heard()
+        self.unheard = error
 
 
 def _cancelled(fork: NodeDeferred[Any]) -> None:

@@ -257,7 +257,7 @@ class Node:
         ptype: Any,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer, see `Actor.call`."""
-        if get_ident() != self._runs_in:
+        if get_ident() != self._runs_in:  # Here, not in there: a call saves 30 ns.
             self._check_thread()
         if ptype != _LUA:
             _check_ptype(ptype)

@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from ..errors import CallTimeout, SkynetError
 from ..handle import Handle
+from .deferred import Listened
 from .failures import failure_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .task import Task
 
 
-class Reply(Deferred[Any]):
+class Reply(Listened[Any]):
     """The answer to one call: ``None``, the value, or a tuple of several values."""
 
     #: The task that awaits the answer and nothing else does, if there is one.
@@ -45,8 +46,6 @@ class Reply(Deferred[Any]):
     shared = False
     #: What was decided is on its way to the callbacks.
     decided = False
-    #: An error for who listens later; nobody did when it came.
-    unheard: SkynetError | None = None
     #: The context variables of who first used it as a Deferred, for the callbacks.
     variables: Variables | None = None
 
@@ -146,50 +145,24 @@ class Reply(Deferred[Any]):
 
     # What somebody does who uses it as a Deferred
 
-    def _share(self) -> None:
+    def _before_listener(self) -> None:
         """Take the Deferred's own way from now on: somebody adds a callback."""
         self.shared = True
         task, self.task = self.task, None
         if task is not None:
-            super().addBoth(task.wake)
-
-    def _heard(self) -> Reply:
-        error, self.unheard = self.unheard, None
-        if error is not None and not self.called:
-            super().errback(error)
-        return self
+            Deferred.addBoth(self, task.wake)
 
     if not TYPE_CHECKING:
-
-        def addCallbacks(self, *args, **kwargs):  # noqa: N802
-            self._share()
-            super().addCallbacks(*args, **kwargs)
-            return self._heard()
-
-        def addCallback(self, *args, **kwargs):  # noqa: N802
-            self._share()
-            super().addCallback(*args, **kwargs)
-            return self._heard()
-
-        def addErrback(self, *args, **kwargs):  # noqa: N802
-            self._share()
-            super().addErrback(*args, **kwargs)
-            return self._heard()
-
-        def addBoth(self, *args, **kwargs):  # noqa: N802
-            self._share()
-            super().addBoth(*args, **kwargs)
-            return self._heard()
 
         def callback(self, result):
             """Somebody else than the node answers: its own answer will be late."""
             self.leave()
-            self._share()
+            self._before_listener()
             super().callback(result)
 
         def errback(self, fail=None):
             self.leave()
-            self._share()
+            self._before_listener()
             super().errback(fail)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from . import coroutines
 from .deferred import NodeDeferred
 
 if TYPE_CHECKING:
@@ -112,5 +112,4 @@ class CriticalSection:
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function, or await a coroutine function, inside the section."""
         async with self:
-            result = function(*args)
-            return await result if isawaitable(result) else result
+            return await coroutines.call(function, *args)

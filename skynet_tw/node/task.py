@@ -187,10 +187,7 @@ class Task(Runnable):
             awaited.task = None
             awaited.abandon()
         else:
-            try:
-                awaited.cancel()
-            except BaseException as error:  # Its canceller is anybody's code.
-                self.context.log_failure(error, 0, "what it waited for was cancelled")
+            self.context.cancel(awaited)
 
     def close(self) -> None:
         """End the coroutine where it is, for good."""
