@@ -55,7 +55,8 @@ test-compiled: $(COMPILED)/ready peer
 		'import skynet_tw.seri as s; assert s.__file__.endswith(".so"), s.__file__'
 	cd $(COMPILED)/run && ../bin/python -m twisted.trial --temp-directory=../trial \
 		tests.node tests.wire tests.link tests.net tests.real \
-		tests.test_boot tests.test_hostile tests.test_keys tests.test_pickle tests.test_seri tests.test_seri_2013
+		tests.test_boot tests.test_hostile tests.test_keys tests.test_pickle \
+		tests.test_seri tests.test_seri_2013
 
 clean:
 	rm -rf $(VENV) $(COMPILED) $(PEER) build dist *.egg-info docs/_build
