@@ -29,31 +29,34 @@ class Listened(Deferred[_T]):
         """Somebody is about to listen."""
 
     def _heard(self) -> Any:
-        error, self.unheard = self.unheard, None
-        if error is not None and not self.called:
-            Deferred.errback(self, failure_of(error))
+        error = self.unheard
+        if error is not None:
+            self.unheard = None
+            if not self.called:
+                Deferred.errback(self, failure_of(error))
         return self
 
+    # By name, not by super(), which costs 0.1 us for each callback.
     if not TYPE_CHECKING:
 
         def addCallbacks(self, *args, **kwargs):  # noqa: N802
             self._before_listener()
-            super().addCallbacks(*args, **kwargs)
+            Deferred.addCallbacks(self, *args, **kwargs)
             return self._heard()
 
         def addCallback(self, *args, **kwargs):  # noqa: N802
             self._before_listener()
-            super().addCallback(*args, **kwargs)
+            Deferred.addCallback(self, *args, **kwargs)
             return self._heard()
 
         def addErrback(self, *args, **kwargs):  # noqa: N802
             self._before_listener()
-            super().addErrback(*args, **kwargs)
+            Deferred.addErrback(self, *args, **kwargs)
             return self._heard()
 
         def addBoth(self, *args, **kwargs):  # noqa: N802
             self._before_listener()
-            super().addBoth(*args, **kwargs)
+            Deferred.addBoth(self, *args, **kwargs)
             return self._heard()
 
 

@@ -133,13 +133,12 @@ class Reply(Listened[Any]):
 
         What an awaiting handler gets, its actor's record sends in by itself.
         """
-        self.decided = True
         if not self.called:
             try:
                 if self.variables is None:
-                    super().callback(result)
+                    Deferred.callback(self, result)
                 else:
-                    self.variables.run(super().callback, result)
+                    self.variables.run(Deferred.callback, self, result)
             except BaseException as error:  # Of what a callback returned.
                 self.caller.log_failure(error, 0, "a callback of a call")
 
@@ -148,8 +147,9 @@ class Reply(Listened[Any]):
     def _before_listener(self) -> None:
         """Take the Deferred's own way from now on: somebody adds a callback."""
         self.shared = True
-        task, self.task = self.task, None
+        task = self.task
         if task is not None:
+            self.task = None
             Deferred.addBoth(self, task.wake)
 
     if not TYPE_CHECKING:
