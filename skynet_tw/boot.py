@@ -135,13 +135,13 @@ def _build() -> Callable[[_Core], _Inputs]:
     @linking.upon(_Inputs.done).to(starting)
     def linked(inputs: _Inputs, core: _Core) -> None:
         _leave(core)
-        core.boot.node.border.open_gate()
+        core.boot.node.open_gate()
         _enter(core, "actors", inputs)
 
     @starting.upon(_Inputs.done).to(ready)
     def started(inputs: _Inputs, core: _Core) -> None:
         _leave(core)
-        core.boot.node.border.settle()
+        core.boot.node.boot_done()
         core.stage = "ready"
         core.entered["ready"] = core.left["ready"] = core.boot.clock.seconds()
         core.boot.is_ready()
@@ -268,7 +268,7 @@ class Boot:
 
     def _waiting_for(self, stage: str) -> tuple[str, ...]:
         if stage == "actors":
-            waits = self.node.border.waits()
+            waits = self.node.waits()
             for context in self.node.actors():
                 if context.gated and context.mailbox:
                     waits[f"{context!r} to have started"] = len(context.mailbox)

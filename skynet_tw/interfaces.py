@@ -14,6 +14,9 @@ from zope.interface import Attribute, Interface
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+#: Who is at the other end of a link: a harbor by its id, a cluster node by its name.
+Peer = int | str
+
 #: A message that came in, as ``(source, destination, session, payload)``: the
 #: destination's top byte is the message type, its low 24 bits are the index.
 Frame = tuple[int, int, int, bytes]

@@ -245,7 +245,7 @@ class HostileTests(SynchronousTestCase):
                 nodes.result(caller.query(name))
 
         def links() -> list[Any]:
-            channels = [s.node.border._channels.values() for s in (one, two)]
+            channels = [s.node._outgoing.channels() for s in (one, two)]
             return [c.link for pair in channels for c in pair if c.link is not None]
 
         before = links()
@@ -305,7 +305,7 @@ class HostileTests(SynchronousTestCase):
         """The books balance, and nothing is left."""
         node = service.node
         self.assertEqual(node.ledger.balance(node.waiting()), 0)
-        self.assertEqual(node.border._backlog, 0)
+        self.assertEqual(node._core.backlog.count, 0)
         self.assertEqual(node._sleeps, {})
         for context in node.actors():
             self.assertEqual((context.calls, context.tasks), ({}, {}))

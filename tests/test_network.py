@@ -155,7 +155,7 @@ class NetworkTestCase(SynchronousTestCase):
         for service in services:
             self.assertEqual(service.node.ledger.balance(service.node.waiting()), 0)
             self.assertEqual(service.node.waiting(), 0)
-            self.assertEqual(len(service.node.calls), 0)
+            self.assertEqual(len(service.node._core.calls), 0)
         self.assertEqual(nodes.clock.getDelayedCalls(), [])
         self.assertEqual(nodes.network.wires, [])
 
@@ -367,7 +367,7 @@ class LinkTests(NetworkTestCase):
                 for hanging in peer.hanging:
                     hanging.callback(None)
                 nodes.run(3)
-                self.assertEqual(two.node.late, 50)
+                self.assertEqual(two.node.ledger.late_answers, 50)
 
     def test_cut_while_sending(self) -> None:
         """A link that is cut again and again may lose some, and keeps the order."""
@@ -518,13 +518,15 @@ class LinkTests(NetworkTestCase):
                 self.assertEqual(len(ends), 15)
                 for service in (one, two, three):
                     self.assertEqual(service.node.waiting(), 0)
-                    self.assertEqual(len(service.node.calls), 0)
+                    self.assertEqual(len(service.node._core.calls), 0)
                 self.balanced(nodes)
                 for place in (nodes.master, nodes.address(2), nodes.address(3)):
                     nodes.network.mend(place)
                 nodes.run(5)
                 # The answers of those that were only slow come now, for nobody.
-                self.assertEqual([s.node.late for s in (one, two, three)], [1, 1, 1])
+                self.assertEqual(
+                    [s.node.ledger.late_answers for s in (one, two, three)], [1, 1, 1]
+                )
 
 
 class QueueTests(NetworkTestCase):
@@ -752,7 +754,7 @@ class PromiseTests(NetworkTestCase):
             for hanging in self.peer(nodes, three).hanging:
                 hanging.callback(None)
             self.assertEqual(nodes.result(calls[2]), 3)
-            self.assertEqual(two.node.late, 2)
+            self.assertEqual(two.node.ledger.late_answers, 2)
 
     def test_6_truth_in_failures(self) -> None:
         """An error that is retry safe is that of a request which nobody ever saw."""
@@ -999,7 +1001,7 @@ class SimulationTests(NetworkTestCase):
                         self.assertEqual(answer, seed)
                 for service in nodes.services:
                     self.assertEqual(service.node.waiting(), 0)
-                    self.assertEqual(len(service.node.calls), 0)
+                    self.assertEqual(len(service.node._core.calls), 0)
                 nodes.stop()
                 simulation.master.stop()
         # It is worth nothing if nothing fails, or if nothing works.

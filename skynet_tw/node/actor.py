@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -14,27 +14,20 @@ from ..handle import Handle
 from ..message import PType
 from ..text import shown, type_name
 from .section import CriticalSection
+from .timeouts import DEFAULT, Default
 from .work import at_work
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .context import Context, Redirected
+    from .delivery import Delivery
+    from .dispatch import ActorCell
     from .node import Node
+    from .work import Redirected
 
 _LUA = int(PType.LUA)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Default:
-    """The node's own time limit."""
-
-    def __repr__(self) -> str:
-        return "the node's call timeout"
-
-
-DEFAULT = _Default()
 
 
 @overload
@@ -100,7 +93,7 @@ def _mark(method: _F, mark: str, key: object) -> _F:
 
 
 class _NoNode:
-    """Stands for an actor's record until it has one."""
+    """Stands for an actor's place in a node until it has one."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = type_name(actor)
@@ -109,6 +102,10 @@ class _NoNode:
         return self._actor
 
     def __getattr__(self, name: str) -> Any:
+        self.refuse()
+
+    def refuse(self) -> NoReturn:
+        """Say that the actor has no node."""
         raise SkynetError(
             f"{self._actor} has no node yet: it may use it from `started` on, not in"
             " `__init__`"
@@ -126,7 +123,9 @@ class Actor:
     All is for the reactor's thread; in another one it raises `SkynetError`.
     """
 
-    _context: Context
+    _cell: ActorCell
+    _node: Node
+    _delivery: Delivery
     _commands: dict[object, str] = {}  # noqa: RUF012
     _dispatchers: dict[int, str] = {}  # noqa: RUF012
 
@@ -147,7 +146,8 @@ class Actor:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an actor, which has no node yet."""
         actor = super().__new__(cls)
-        actor._context = cast("Context", _NoNode(actor))
+        nowhere: Any = _NoNode(actor)
+        actor._cell = actor._node = actor._delivery = nowhere
         return actor
 
     # For subclasses to fill in
@@ -172,12 +172,14 @@ class Actor:
     @property
     def handle(self) -> Handle:
         """The actor's own address."""
-        return self._context.handle
+        return self._cell.handle
 
     @property
     def node(self) -> Node:
         """The node that the actor lives in."""
-        return self._context.node
+        if isinstance(self._node, _NoNode):
+            self._node.refuse()
+        return self._node
 
     @property
     def sender(self) -> Handle:
@@ -185,7 +187,7 @@ class Actor:
 
         :raises SkynetError: there is no message at work here.
         """
-        return Handle(at_work(self._context).source)
+        return Handle(at_work(self._cell).source)
 
     # Messages
 
@@ -199,14 +201,13 @@ class Actor:
 
         What fails later, or has no receiver, is found in the dead-letter record.
         """
-        context = self._context
-        context.node.send(context, dest, args, ptype)
+        self._delivery.send(self._cell, dest, args, ptype)
 
     def call(
         self,
         dest: int | str,
         *args: Any,
-        timeout: float | _Default | None = DEFAULT,
+        timeout: float | Default | None = DEFAULT,
         ptype: int = _LUA,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer.
@@ -217,8 +218,7 @@ class Actor:
             fails with a `SkynetError`, whose ``retry_safe`` tells whether the
             request may have run.
         """
-        context = self._context
-        return context.node.call(context, dest, args, timeout, ptype)
+        return self._delivery.call(self._cell, dest, args, timeout, ptype)
 
     def redirect(self, dest: int | str, *args: Any, ptype: int = _LUA) -> Redirected:
         """Let *dest* answer the message at work: ``return self.redirect(...)``.
@@ -227,7 +227,7 @@ class Actor:
 
         :raises SkynetError: there is no message at work here, or it was answered.
         """
-        return self._context.node.redirect(self._context, dest, args, ptype)
+        return self._delivery.redirect(self._cell, dest, args, ptype)
 
     # Names and other actors
 
@@ -237,17 +237,17 @@ class Actor:
         :returns: a Deferred of the own handle, fired when the name is known to the
             node, and for a global one to the master.
         """
-        return self._context.node.register(self._context, name)
+        return self._node.register(self._cell, name)
 
     def query(
-        self, name: str, timeout: float | _Default | None = DEFAULT
+        self, name: str, timeout: float | Default | None = DEFAULT
     ) -> Deferred[Handle]:
         """Find who owns a name.
 
         :returns: a Deferred of the handle; it fails with `NoSuchName` when nobody
             owned the name until the time limit, in seconds.
         """
-        return self._context.node.query(name, timeout)
+        return self._node.query(name, timeout)
 
     def spawn(self, actor_class: type[Actor], *args: Any) -> Deferred[Handle]:
         """Start another actor in this node.
@@ -255,20 +255,20 @@ class Actor:
         :returns: a Deferred of its handle, fired once its ``started`` has finished;
             it fails with what ``started`` raised.
         """
-        return self._context.node.spawn(actor_class, *args)
+        return self._node.spawn(actor_class, *args)
 
     def watch(self, handle: int) -> Deferred[str]:
         """Wait for the end of an actor, here or in another node.
 
         :returns: a Deferred of the reason in words; cancel it to watch no longer.
         """
-        return self._context.node.watch(self._context, handle)
+        return self._delivery.watch(self._cell, handle)
 
     # Time and concurrency
 
     def sleep(self, seconds: float) -> Deferred[None]:
         """Wait; messages are handled meanwhile."""
-        return self._context.node.sleep(seconds)
+        return self._node.sleep(seconds)
 
     def fork(self, work: Coroutine[Any, Any, Any] | Callable[[], Any]) -> Deferred[Any]:
         """Run a coroutine beside the handlers, or a function with no arguments.
@@ -279,11 +279,11 @@ class Actor:
         :returns: a Deferred of its result; cancel it to end it.  An error that nobody
             waits for is logged.
         """
-        return self._context.node.fork(self._context, work)
+        return self._node.fork(self._cell, work)
 
     def queue(self) -> CriticalSection:
         """Make a critical section: ``async with section:``, one after the other."""
-        return CriticalSection(self._context)
+        return CriticalSection(self._cell.scheduler)
 
     def exit(self) -> None:
         """End this actor; who waits for it gets an error, unless this handler answers.
@@ -291,7 +291,7 @@ class Actor:
         Its coroutines see ``CancelledError`` at their next await and may clean up, then
         `stopped` runs.  A plain handler's answer still leaves.
         """
-        self._context.node.exit(self._context)
+        self._node.exit(self._cell)
 
     def _callers_gone(self, is_gone: Callable[[int], bool]) -> None:
         """Some callers are gone; *is_gone* tells by the handle."""

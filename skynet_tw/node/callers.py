@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .reply import Reply
-    from .task import Task
+from .requests import ReturnTo
+from .task import Task
 
 
 class Callers:
@@ -17,9 +14,9 @@ class Callers:
 
     def __init__(self) -> None:
         self._tasks: dict[int, dict[Task, None]] = {}
-        #: Of each address, the sessions that want an error when the actor is gone.
-        self.links: dict[int, dict[int | Reply, None]] = {}
-        #: How many such sessions there are.
+        #: Of each address, the requests that want an error when the actor is gone.
+        self.links: dict[int, dict[ReturnTo, None]] = {}
+        #: How many such requests there are.
         self.count = 0
 
     def keep(self, source: int, task: Task) -> None:
@@ -37,18 +34,17 @@ class Callers:
             if not tasks:
                 del self._tasks[source]
 
-    def link(self, source: int, session: int | Reply) -> None:
+    def link(self, source: int, return_to: ReturnTo) -> None:
         """Somebody wants an error when the actor is gone."""
-        links = self.links.setdefault(source, {})
-        if session not in links:
-            links[session] = None
-            self.count += 1
+        self.links.setdefault(source, {})[return_to] = None
+        self.count += 1
+        return_to.when_given_up(lambda: self._unlink(source, return_to))
 
-    def unlink(self, source: int, session: int | Reply) -> None:
+    def _unlink(self, source: int, return_to: ReturnTo) -> None:
         """He does not want it any more."""
         links = self.links.get(source, {})
-        if session in links:
-            del links[session]
+        if return_to in links:
+            del links[return_to]
             self.count -= 1
             if not links:
                 del self.links[source]

@@ -3,18 +3,19 @@
 
 Each actor has the sessions of its own calls, and each harbor has the calls that were
 written to its link, so that an actor or a link that ends costs its own calls and no
-others.  Answers to calls within the node carry the `Reply` itself: such a call stands
+others.  Answers to calls within the node carry the `Call` itself: such a call stands
 here only when it has a time limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from .reply import Reply
+from .requests import Call
+from .scheduler import Scheduler
 
 #: Seconds between two looks at the time limits, and the width of a slot.
 INTERVAL = 0.01
@@ -27,16 +28,14 @@ class Calls:
     are, and a look at the limits costs what it finds.
 
     :param clock: gives the time, and one delayed call for all limits.
-    :param expired: told of the calls whose time is over, which then are not here.
+    :param scheduler: in its turn the calls fail whose time is over.
     """
 
-    def __init__(
-        self, clock: IReactorTime, expired: Callable[[list[Reply]], None]
-    ) -> None:
+    def __init__(self, clock: IReactorTime, scheduler: Scheduler) -> None:
         self._clock = clock
-        self._expired = expired
-        self._without_limit: dict[Reply, None] = {}
-        self._slots: dict[int, dict[Reply, None]] = {}
+        self._scheduler = scheduler
+        self._without_limit: dict[Call, None] = {}
+        self._slots: dict[int, dict[Call, None]] = {}
         #: The numbers of the slots, as a heap.
         self._order: list[int] = []
         #: How many slots there may be until the empty ones are taken out.
@@ -52,13 +51,13 @@ class Calls:
     def __len__(self) -> int:
         return len(self._without_limit) + sum(map(len, self._slots.values()))
 
-    def __iter__(self) -> Iterator[Reply]:
+    def __iter__(self) -> Iterator[Call]:
         slots = [self._without_limit, *self._slots.values()]
-        return iter([reply for slot in slots for reply in slot])
+        return iter([call for slot in slots for call in slot])
 
-    def add(self, reply: Reply, deadline: float | None) -> None:
-        """Enter a call with its time limit; `Reply.leave` takes it out."""
-        reply.deadline = deadline
+    def add(self, call: Call, deadline: float | None) -> None:
+        """Enter a call with its time limit; `Call.leave` takes it out."""
+        call.deadline = deadline
         if deadline is None:
             slot = self._without_limit
         else:
@@ -68,8 +67,8 @@ class Calls:
             slot = self._slot
             if self._sweep is None or deadline < self._sweep_at:
                 self._schedule(deadline)
-        slot[reply] = None
-        reply.slot = slot
+        slot[call] = None
+        call.slot = slot
 
     def stop(self) -> None:
         """Look at the time limits no more."""
@@ -103,16 +102,16 @@ class Calls:
         """Tell of the calls whose time is over, and arrange the next look."""
         self._sweep = None
         now = self._clock.seconds()
-        over: list[Reply] = []
+        over: list[Call] = []
         next_at: float | None = None
         while self._order and next_at is None:
             number = self._order[0]
-            for reply in self._slots[number]:
+            for call in self._slots[number]:
                 self.looked_at += 1
-                deadline = reply.deadline
+                deadline = call.deadline
                 assert deadline is not None
                 if deadline <= now:
-                    over.append(reply)
+                    over.append(call)
                 elif next_at is None or deadline < next_at:
                     next_at = deadline
             if next_at is None:
@@ -120,10 +119,15 @@ class Calls:
                 del self._slots[number]
                 if number == self._number:
                     self._number = -1
-        for reply in over:
-            reply.leave()
+        for call in over:
+            call.leave()
         if next_at is not None:
             # Calls made one after the other do not cost a look each.
             self._schedule(max(next_at, now + INTERVAL))
         if over:
-            self._expired(over)
+            self._scheduler.enter(_fail, over)
+
+
+def _fail(calls: list[Call]) -> None:
+    for call in calls:
+        call.give_up(call.late())

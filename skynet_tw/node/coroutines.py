@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from inspect import isawaitable, iscoroutine
-from typing import TYPE_CHECKING, Any
-
-from twisted.internet.defer import Deferred, gatherResults
+from typing import Any
 
 from ..text import shown
-
-if TYPE_CHECKING:
-    from .context import Context
-    from .node import Node
 
 
 async def wait(awaitable: Any) -> Any:
@@ -30,14 +24,9 @@ async def call(function: Callable[..., Any], *args: Any) -> Any:
     return await result if isawaitable(result) else result
 
 
-async def start(context: Context, args: tuple[Any, ...]) -> None:
-    """Let an actor start."""
-    await call(context.actor.started, *args)
-
-
-async def stop(context: Context) -> None:
-    """Let an actor clean up."""
-    await call(context.actor.stopped)
+async def call_method(actor: object, name: str, *args: Any) -> Any:
+    """Call a method of an actor as `call` does; it may be hidden by anything."""
+    return await call(getattr(actor, name), *args)
 
 
 def to_fork(work: Any) -> Coroutine[Any, Any, Any]:
@@ -52,24 +41,3 @@ def to_fork(work: Any) -> Coroutine[Any, Any, Any]:
     if callable(work):
         return call(work)
     raise TypeError(f"a coroutine or a function is forked, not {shown(work, 80)}")
-
-
-async def stop_actors(node: Node, grace: float) -> None:
-    """End all actors of a node within *grace* seconds, the last started first.
-
-    Each is over before the next one ends, which it may need to the last; one that
-    hangs leaves half of the time to the others.
-    """
-    clock = node.clock
-    end = clock.seconds() + grace
-    waits: list[Deferred[None]] = []
-    for context in reversed(node.actors()):
-        left = max(end - clock.seconds(), 0.0)
-        context.exit("the node stops", left)
-        ending = context.ending
-        assert ending is not None
-        waits.append(ending.when_gone())
-        if left > 0:
-            over = ending.when_gone().addTimeout(left / 2, clock)
-            await over.addErrback(lambda failure: None)
-    await gatherResults(waits)

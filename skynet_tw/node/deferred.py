@@ -25,6 +25,10 @@ class Listened(Deferred[_T]):
     #: The error that is held back.
     unheard: BaseException | None = None
 
+    def succeed(self, result: Any) -> None:
+        """Give a result, or a `Failure`, to the callbacks."""
+        raise NotImplementedError
+
     def _before_listener(self) -> None:
         """Somebody is about to listen."""
 

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import CancelledError
 
 from ..errors import SkynetError
 from .deferred import Listened, NodeDeferred
-
-if TYPE_CHECKING:
-    from .context import Context
-    from .task import Task
+from .task import Task, TaskOwner
 
 
 class Fork(Listened[Any], NodeDeferred[Any]):
@@ -24,9 +21,9 @@ class Fork(Listened[Any], NodeDeferred[Any]):
 
     task: Task
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context.node.scheduler, _cancelled)
-        self._context = context
+    def __init__(self, owner: TaskOwner) -> None:
+        super().__init__(owner.scheduler, _cancelled)
+        self._owner = owner
 
     def finished(self, result: Any, error: BaseException | None) -> None:
         """The fork is over: it returned *result*, or raised *error*."""
@@ -37,7 +34,7 @@ class Fork(Listened[Any], NodeDeferred[Any]):
         else:
             self.unheard = error
             if not issubclass(type(error), CancelledError):
-                self._context.log_failure(error, 0, "a fork")
+                self._owner.log_failure(error, 0, "a fork")
 
     def refuse(self, error: SkynetError) -> None:
         """It will not run; to be told to who listens."""

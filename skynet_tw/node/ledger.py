@@ -2,7 +2,8 @@
 """What became of each message: the books of a node.
 
 ``accepted == delivered + refused + expired + dropped + waiting`` holds at all times;
-what waits is counted where it waits, so that the equation is a check.
+what waits is counted where it waits, so that the equation is a check.  Only the verbs
+of `Ledger` write its fields.
 """
 
 from __future__ import annotations
@@ -50,32 +51,78 @@ class Ledger:
         self.handled = 0
         #: Messages that were written to a link at once; one number for two facts, as
         #: most remote messages go this way.
-        self.straight = 0
+        self.written_directly = 0
         #: Not taken in the end, and the sender was told.
         self.refused = 0
         #: Waited in vain until its time limit.
         self.expired = 0
         #: Lost for a reason which was counted and logged.
         self.dropped = 0
+        #: Answers that came when nobody waited for them any more.
+        self.late_answers = 0
         #: How often each reason dropped a message.
         self.reasons: Counter[str] = Counter()
         #: The newest dead letters, oldest first.
         self.dead_letters: deque[DeadLetter] = deque(maxlen=KEPT_LETTERS)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Ledger: {self.accepted} accepted = {self.delivered} delivered"
+            f" + {self.refused} refused + {self.expired} expired"
+            f" + {self.dropped} dropped + those that wait>"
+        )
+
     @property
     def accepted(self) -> int:
         """Messages taken: from actors of this node, and from other nodes."""
-        return self.queued + self.straight
+        return self.queued + self.written_directly
 
     @property
     def delivered(self) -> int:
         """Messages handed to an actor, or written to a link."""
-        return self.handled + self.straight
+        return self.handled + self.written_directly
 
     def balance(self, waiting: int) -> int:
         """Messages that are unaccounted for; 0 is the only honest result."""
         fates = self.delivered + self.refused + self.expired + self.dropped
         return self.accepted - fates - waiting
+
+    # What happens to a message
+
+    def queue(self, count: int = 1) -> None:
+        """Messages are put into a queue."""
+        self.queued += count
+
+    def move(self) -> None:
+        """A message goes from one queue to another, which counted it again."""
+        self.queued -= 1
+
+    def deliver(self) -> None:
+        """A message leaves its queue, to an actor or to a link."""
+        self.handled += 1
+
+    def write(self) -> None:
+        """A message is written to a link without a wait."""
+        self.written_directly += 1
+
+    def refuse_call(self) -> None:
+        """A request leaves its queue; its caller is told that it will not run."""
+        self.refused += 1
+
+    def expire_call(self) -> None:
+        """A request leaves its queue; its caller was told that it waits no longer."""
+        self.expired += 1
+
+    def answer_late(self) -> None:
+        """An answer comes when nobody waits for it any more."""
+        self.late_answers += 1
+
+    def lose(
+        self, reason: str, source: int, destination: int | str, ptype: int
+    ) -> None:
+        """Take and drop a message that no queue took."""
+        self.queued += 1
+        self.drop(reason, source, destination, ptype)
 
     def drop(
         self, reason: str, source: int, destination: int | str, ptype: int

@@ -1,95 +1,230 @@
-# -*- test-case-name: tests.node.test_border -*-
+# -*- test-case-name: tests.node.test_outgoing -*-
 """Packed messages which wait, in order and in bounds, for a way to leave.
 
-One queue waits for one thing: a link to a harbor, or the owner of a name.
+One queue waits for one thing: a link to a peer, or the owner of a name.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from ..errors import QueueFull
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ..errors import QueueFull, SkynetError
+from .ledger import Ledger
 from .limits import Limits
-from .reply import Reply
+from .requests import Call
+
+#: Seconds between two looks for messages that waited too long.
+SWEEP_INTERVAL = 1.0
 
 
-@dataclass(slots=True)
-class Letter:
-    """One message in waiting."""
+class Envelope:
+    """One message in waiting.
 
-    #: The sender's handle.
-    source: int
-    #: The receiver's handle, 0 while only its name is known.
-    destination: int
-    #: The message type.
-    ptype: int
-    #: 0, a session of a call from another node, or the call of our own.
-    session: int | Reply
-    #: The packed values, or the raw bytes.
-    payload: bytes
-    #: When it is no longer worth sending, on the node's clock; None: never.
-    deadline: float | None
+    :param source: the sender's handle.
+    :param destination: the receiver's handle, 0 while only its name is known.
+    :param ptype: the message type.
+    :param session: 0, or the session of the request or answer.
+    :param payload: the packed values, or the raw bytes.
+    :param deadline: when it is no longer worth sending, on the node's clock; None:
+        never.
+    :param call: the call of an actor of ours that it is the request of, if any.
+    """
+
+    __slots__ = (
+        "call",
+        "deadline",
+        "destination",
+        "payload",
+        "ptype",
+        "session",
+        "source",
+    )
+
+    def __init__(
+        self,
+        source: int,
+        destination: int,
+        ptype: int,
+        session: int,
+        payload: bytes,
+        deadline: float | None,
+        call: Call | None,
+    ) -> None:
+        self.source = source
+        self.destination = destination
+        self.ptype = ptype
+        self.session = session
+        self.payload = payload
+        self.deadline = deadline
+        self.call = call
 
     @property
     def dead(self) -> bool:
-        """Whether it is a call that nobody waits for any more."""
-        return isinstance(self.session, Reply) and self.session.over
+        """Whether it is a request of which nobody awaits the answer any more."""
+        return self.call is not None and self.call.over
 
 
 class Outbox:
-    """A queue of letters.
+    """A queue of envelopes.
 
     :param what: what is waited for, in words, for error texts.
+    :param name: the name whose owner is waited for, if it is one.
+    :param emptied: told when the last that waits here was taken out as too late.
     """
 
-    __slots__ = ("_letters", "_limits", "_size", "what")
+    __slots__ = ("_envelopes", "_limits", "_size", "emptied", "name", "what")
 
-    def __init__(self, what: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        what: str,
+        limits: Limits,
+        name: str = "",
+        emptied: Callable[[str], None] | None = None,
+    ) -> None:
         self.what = what
+        self.name = name
+        self.emptied = emptied
         self._limits = limits
-        self._letters: deque[Letter] = deque()
+        self._envelopes: deque[Envelope] = deque()
         self._size = 0
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._envelopes)
 
     def __bool__(self) -> bool:
         # Said aloud: compiled, an optional Outbox would be true even when empty.
-        return bool(self._letters)
+        return bool(self._envelopes)
 
-    def __iter__(self) -> Iterator[Letter]:
-        return iter(self._letters)
+    def __iter__(self) -> Iterator[Envelope]:
+        return iter(self._envelopes)
 
-    def put(self, letter: Letter) -> None:
-        """Append a letter.
+    def put(self, envelope: Envelope) -> None:
+        """Append an envelope.
 
-        :raises QueueFull: the limit is reached; the letter was not taken.
+        :raises QueueFull: the limit is reached; the envelope was not taken.
         """
-        size = self._size + len(letter.payload)
-        if len(self._letters) >= self._limits.messages or size > self._limits.size:
+        size = self._size + len(envelope.payload)
+        if len(self._envelopes) >= self._limits.messages or size > self._limits.size:
             raise QueueFull(
-                f"{len(self._letters)} messages of {self._size} bytes"
+                f"{len(self._envelopes)} messages of {self._size} bytes"
                 f" wait for {self.what} already"
             )
-        self._letters.append(letter)
+        self._envelopes.append(envelope)
         self._size = size
 
-    def take(self) -> Letter:
-        """Remove and return the first letter."""
-        letter = self._letters.popleft()
-        self._size -= len(letter.payload)
-        return letter
+    def take(self) -> Envelope:
+        """Remove and return the first envelope."""
+        envelope = self._envelopes.popleft()
+        self._size -= len(envelope.payload)
+        return envelope
 
-    def remove_expired(self, now: float) -> list[Letter]:
+    def remove_expired(self, now: float) -> list[Envelope]:
         """Remove and return what is too late or dead; the rest keeps its order."""
-        kept: deque[Letter] = deque()
-        removed: list[Letter] = []
-        for letter in self._letters:
-            over = letter.deadline is not None and letter.deadline <= now
-            (removed if over or letter.dead else kept).append(letter)
+        kept: deque[Envelope] = deque()
+        removed: list[Envelope] = []
+        for envelope in self._envelopes:
+            over = envelope.deadline is not None and envelope.deadline <= now
+            (removed if over or envelope.dead else kept).append(envelope)
         if removed:
-            self._letters = kept
-            self._size -= sum(len(letter.payload) for letter in removed)
+            self._envelopes = kept
+            self._size -= sum(len(envelope.payload) for envelope in removed)
         return removed
+
+
+class Outboxes:
+    """All messages of a node that wait for a way to leave, and their time limits.
+
+    :param timeout: seconds that a message may wait which is no call; 0 for no limit.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, ledger: Ledger, limits: Limits, timeout: float
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._limits = limits
+        self._timeout = timeout
+        #: Those in which something waits.
+        self._boxes: dict[Outbox, None] = {}
+        self._sweep: IDelayedCall | None = None
+
+    def open(
+        self,
+        what: str,
+        name: str = "",
+        emptied: Callable[[str], None] | None = None,
+    ) -> Outbox:
+        """Make an empty queue, see `Outbox`."""
+        return Outbox(what, self._limits, name, emptied)
+
+    def waiting(self) -> int:
+        """How many messages wait."""
+        return sum(map(len, self._boxes))
+
+    def waits(self) -> dict[str, int]:
+        """How many messages wait for what, in words."""
+        return {box.what: len(box) for box in self._boxes if box}
+
+    def put(self, box: Outbox, envelope: Envelope) -> None:
+        """Let a message wait; it stands in the ledger as queued from before.
+
+        :raises QueueFull: the limit is reached; the envelope was not taken.
+        """
+        if envelope.call is not None:
+            envelope.deadline = envelope.call.deadline
+        elif envelope.deadline is None and self._timeout:
+            envelope.deadline = self._clock.seconds() + self._timeout
+        box.put(envelope)
+        self._boxes[box] = None
+        if self._sweep is None:
+            self._sweep = self._clock.callLater(SWEEP_INTERVAL, self._expire)
+
+    def refuse(self, envelope: Envelope, error: SkynetError, reason: str) -> None:
+        """A message cannot leave: tell its caller, or record it."""
+        if envelope.call is not None:
+            self._ledger.refuse_call()
+            envelope.call.fail(error)
+        else:
+            self._ledger.refuse(
+                reason, envelope.source, envelope.destination, envelope.ptype
+            )
+
+    def refuse_all(
+        self, box: Outbox, kind: type[SkynetError], why: str, reason: str
+    ) -> None:
+        """Nothing that waits in a queue can leave: each message gets its own error."""
+        while box:
+            self.refuse(box.take(), kind(why), reason)
+
+    def stop(self) -> None:
+        """Look at the time limits no more."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+
+    def _expire(self) -> None:
+        """Take out what waited too long, and calls that nobody waits for any more."""
+        self._sweep = None
+        now = self._clock.seconds()
+        for box in list(self._boxes):
+            removed = box.remove_expired(now)
+            for envelope in removed:
+                if envelope.call is not None:
+                    # The call's own limit has told its caller.
+                    self._ledger.expire_call()
+                else:
+                    self._ledger.expire(
+                        f"waited too long for {box.what}",
+                        envelope.source,
+                        envelope.destination or box.name,
+                        envelope.ptype,
+                    )
+            if not box:
+                del self._boxes[box]
+                if removed and box.emptied is not None:
+                    box.emptied(box.name)
+        if self._boxes:
+            self._sweep = self._clock.callLater(SWEEP_INTERVAL, self._expire)

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import coroutines
 from .deferred import NodeDeferred
-
-if TYPE_CHECKING:
-    from .context import Context
+from .scheduler import Scheduler
 
 
 class _Stay:
@@ -50,8 +48,8 @@ class CriticalSection:
     one at a time, and keep others out until they leave.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._scheduler = context.node.scheduler
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
         self._outside = _Stay(None)
 
     async def __aenter__(self) -> None:

@@ -187,7 +187,7 @@ class UniqueServices(Actor):
     def _has_ended(self, handle: int) -> bool:
         """Whether it was an actor of this node."""
         here = Handle(handle).harbor == self.handle.harbor
-        return here and handle not in self.node.routes
+        return here and not self.node.has_actor(handle)
 
     async def _launch(self, key: str, request: Sequence[Any], harbor: int) -> None:
         """Have a service started, and answer all who wait for it.

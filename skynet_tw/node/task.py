@@ -10,24 +10,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextvars import Context as Variables
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from ..text import shown
 from .reply import Reply
-from .scheduler import Runnable
+from .requests import Caller, Waiter
 from .work import Work
 
-if TYPE_CHECKING:
-    from .context import Context
+
+class TaskOwner(Caller):
+    """Who has tasks: an actor, as its tasks see it."""
+
+    __slots__ = ("gone",)
+
+    #: Whether it is over: nothing of it runs any more.
+    gone: bool
+
+    def finished(self, task: Task, result: Any) -> None:
+        """A coroutine returned."""
+        raise NotImplementedError
+
+    def broken(self, task: Task, error: BaseException) -> None:
+        """A coroutine raised."""
+        raise NotImplementedError
+
+    def keep(self, task: Task) -> None:
+        """A coroutine waits, and is to be ended with the actor."""
+        raise NotImplementedError
+
+    def cancel(self, wait: Deferred[Any]) -> None:
+        """Cancel what one of its coroutines waited for."""
+        raise NotImplementedError
 
 
-class Task(Runnable):
+class Task(Waiter):
     """One handler at work on one message, or one forked coroutine.
 
-    :param context: the actor that it runs for.
+    :param owner: the actor that it runs for.
     :param coroutine: what is run.
     :param variables: its context variables.
     :param work: the message that it has to answer; None for a fork.
@@ -42,10 +64,10 @@ class Task(Runnable):
         "_told",
         "_value",
         "awaited",
-        "context",
         "coroutine",
         "finished",
         "kept",
+        "owner",
         "ptype",
         "request",
         "variables",
@@ -54,14 +76,14 @@ class Task(Runnable):
 
     def __init__(
         self,
-        context: Context,
+        owner: TaskOwner,
         coroutine: Coroutine[Any, Any, Any],
         variables: Variables,
         work: Work | None,
         ptype: int,
         request: object,
     ) -> None:
-        self.context = context
+        self.owner = owner
         self.coroutine = coroutine
         self.variables = variables
         self.work = work
@@ -96,17 +118,17 @@ class Task(Runnable):
 
         In a turn, with no code of an actor around.
         """
-        context = self.context
-        if context.gone:
+        owner = self.owner
+        if owner.gone:
             return
         self.awaited = None
         self._started = True
         try:
             awaited = self.variables.run(resume, value)
         except StopIteration as stop:
-            context.finished(self, stop.value)
+            owner.finished(self, stop.value)
         except BaseException as error:
-            context.broken(self, error)
+            owner.broken(self, error)
         else:
             try:
                 self._wait_for(awaited)
@@ -117,17 +139,17 @@ class Task(Runnable):
         """Arrange to be run on when *awaited* has a result."""
         if not self.kept:
             self.kept = True
-            self.context.keep(self)
+            self.owner.keep(self)
         if type(awaited) is Reply:
             self.awaited = awaited
+            call = awaited.call
             if (
-                awaited.task is None
-                and not awaited.shared
-                and not awaited.called
-                and not awaited.decided
-                and awaited.caller is self.context
+                call.task is None
+                and not call.shared
+                and not call.over
+                and call.caller is self.owner
             ):
-                awaited.task = self
+                call.task = self
             else:
                 awaited.addBoth(self.wake)
         elif isinstance(awaited, Deferred):
@@ -137,6 +159,10 @@ class Task(Runnable):
             raise TypeError(f"an actor can await a Deferred, not {shown(awaited)}")
         if self._cancelled:
             self.cancel()
+
+    def resume(self, value: Any) -> None:
+        """Run on with the answer to a call, at once; in a turn."""
+        self.advance(self.coroutine.send, value)
 
     def wake(self, result: Any) -> Any:
         """Run on with the result of a Deferred, which may be a Failure, in its turn."""
@@ -159,7 +185,7 @@ class Task(Runnable):
         self.awaited = None
         self._value = value
         self._error = error
-        scheduler = self.context.node.scheduler
+        scheduler = self.owner.scheduler
         scheduler.schedule(self)
         scheduler.run()
 
@@ -182,12 +208,19 @@ class Task(Runnable):
         self._cancelled = False
         self.awaited = None
         self._error = CancelledError()
-        self.context.node.scheduler.schedule(self)
-        if isinstance(awaited, Reply) and awaited.task is self:
-            awaited.task = None
-            awaited.abandon()
+        self.owner.scheduler.schedule(self)
+        if type(awaited) is Reply and awaited.call.task is self:
+            awaited.call.task = None
+            awaited.call.abandon()
         else:
-            self.context.cancel(awaited)
+            self.owner.cancel(awaited)
+
+    def detach(self) -> Deferred[Any] | None:
+        """Wait no more; returns what it waited for."""
+        awaited, self.awaited = self.awaited, None
+        if type(awaited) is Reply and awaited.call.task is self:
+            awaited.call.task = None
+        return awaited
 
     def close(self) -> None:
         """End the coroutine where it is, for good."""
@@ -195,4 +228,4 @@ class Task(Runnable):
         try:
             self.variables.run(self.coroutine.close)
         except BaseException as error:
-            self.context.log_failure(error, 0, self.request)
+            self.owner.log_failure(error, 0, self.request)

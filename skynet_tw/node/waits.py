@@ -15,8 +15,8 @@ from twisted.internet.defer import Deferred
 
 from ..errors import QueueFull
 from ..handle import Handle
-from .context import REDIRECTED
 from .limits import Limits
+from .work import REDIRECTED
 
 _K = TypeVar("_K", bound=Hashable)
 

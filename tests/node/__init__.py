@@ -1,1 +1,1 @@
-"""Tests of the node layer: actors, calls, names, the border, the ledger."""
+"""Tests of the node layer: actors, calls, names, what leaves and what comes in."""

@@ -16,7 +16,7 @@ from skynet_tw.handle import Handle
 from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
-from skynet_tw.node.context import Context
+from skynet_tw.node.dispatch import ActorCell
 from skynet_tw.node.limits import Limits
 from skynet_tw.node.node import Node
 
@@ -255,11 +255,11 @@ class World:
 
     def open_gate(self) -> None:
         """The boot is past the stage ``peers``."""
-        self.node.border.open_gate()
+        self.node.open_gate()
 
     def settle(self) -> None:
         """The boot is past the stage ``actors``."""
-        self.node.border.settle()
+        self.node.boot_done()
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let the actors run, and time pass."""
@@ -274,7 +274,7 @@ class World:
 
     def actor(self, handle: int) -> Any:
         """The actor at a handle."""
-        return self.node.routes[handle].actor
+        return self.node._cells[handle].actor
 
     @property
     def balance(self) -> int:
@@ -284,7 +284,7 @@ class World:
     @property
     def backlog(self) -> int:
         """How many messages from other nodes wait for the processor."""
-        return self.node.border._backlog
+        return self.node._core.backlog.count
 
     def stop(self, within: float = 11.0) -> None:
         """Stop the node, and let time pass until its actors have ended."""
@@ -351,7 +351,7 @@ class NodeTestCase(SynchronousTestCase):
         world.stop()
         self.assertEqual(world.balance, 0, "after the stop")
         self.assertEqual(world.clock.getDelayedCalls(), [])
-        self.assertEqual(len(world.node.calls), 0)
+        self.assertEqual(len(world.node._core.calls), 0)
         self.assertEqual(world.node.actors(), [])
 
     def stop(self, node: Node, clock: Clock) -> None:
@@ -399,6 +399,6 @@ class NodeTestCase(SynchronousTestCase):
         return list(self.flushLoggedErrors(error))
 
 
-def context_of(actor: Actor) -> Context:
+def cell_of(actor: Actor) -> ActorCell:
     """What the node keeps for an actor."""
-    return actor._context
+    return actor._cell

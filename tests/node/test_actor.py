@@ -69,7 +69,7 @@ class AnswerTests(NodeTestCase):
         self.assertFalse(error.retry_safe)
         [event] = [e for e in events if e["log_level"] is LogLevel.error]
         self.assertEqual(event["log_namespace"], "tests.node.support.Echo")
-        self.assertEqual(event["actor"], repr(self.echo._context))
+        self.assertEqual(event["actor"], repr(self.echo._cell))
         self.assertEqual(event["source"], client.handle)
         self.assertIn("FAIL", event["request"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
@@ -422,7 +422,7 @@ class SectionTests(NodeTestCase):
         for called in calls:
             self.failureResultOf(called, RemoteError)
         self.assertEqual(self.actor.log, [("in", 0)])
-        self.assertEqual(self.one.node.late, 0)
+        self.assertEqual(self.one.node.ledger.late_answers, 0)
 
     def test_twisted_coroutine(self) -> None:
         """A coroutine that Twisted drives enters as well, in its turn."""
@@ -499,8 +499,8 @@ class SpawnTests(NodeTestCase):
         """No actor, no call, no name is left."""
         node = self.one.node
         self.assertEqual(node.actors(), [])
-        self.assertEqual(node.routes, {})
-        self.assertEqual(len(node.calls), 0)
+        self.assertEqual(node._cells, {})
+        self.assertEqual(len(node._core.calls), 0)
 
     def test_gate(self) -> None:
         """Messages wait until ``started`` is done, then come in order."""

@@ -149,7 +149,7 @@ class AtWorkTests(NodeTestCase):
             error = self.failureResultOf(fork, SkynetError).value
             self.assertIn("its answer already", str(error))
         self.assertEqual(len(self.flushLoggedErrors(SkynetError)), 4)
-        self.assertEqual(self.one.node.late, 0)
+        self.assertEqual(self.one.node.ledger.late_answers, 0)
 
     def test_none(self) -> None:
         """Where no message is at work, that is said."""

@@ -24,8 +24,8 @@ from skynet_tw.handle import Handle
 from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver
 from skynet_tw.message import LOCAL_TYPES, PType
 from skynet_tw.node.actor import Actor, command, dispatch
-from skynet_tw.node.border import FLUSH_SIZE
 from skynet_tw.node.limits import Limits
+from skynet_tw.node.writes import FLUSH_SIZE
 
 from .support import (
     MAX_PAYLOAD,
@@ -34,7 +34,7 @@ from .support import (
     NodeTestCase,
     Sent,
     World,
-    context_of,
+    cell_of,
 )
 
 FAR = Handle(0x0200000A)
@@ -52,7 +52,7 @@ class InterfaceTests(NodeTestCase):
     def test_verified(self) -> None:
         """The border and the tests' fakes are what they say."""
         one = self.world()
-        verifyObject(IRemoteReceiver, one.node.border, tentative=True)
+        verifyObject(IRemoteReceiver, one.remote.receiver, tentative=True)
         verifyObject(IRemote, one.remote)
         verifyObject(ILink, FakeLink(one.remote, 2, None))
 
@@ -182,7 +182,7 @@ class OutgoingTests(NodeTestCase):
                 client.send(dest, 3)
             called = client.call(dest, 3)
             self.assertTrue(self.failureResultOf(called, QueueFull).value.retry_safe)
-        self.assertEqual(len(one.node.calls), 0)
+        self.assertEqual(len(one.node._core.calls), 0)
         client.send(FARTHER, "another queue")
         one.remote.up(2)
         self.assertEqual(numbers(one.remote.take()), [0, 1, 2])
@@ -317,7 +317,7 @@ class OutgoingTests(NodeTestCase):
         with self.assertRaises(PackError):
             self.client.send(FAR, "no bytes", ptype=PType.TEXT)
         self.assertEqual(self.remote.take(), [])
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_gone(self) -> None:
         """What waits for a harbor that is gone is refused, and what comes later."""
@@ -506,7 +506,7 @@ class IncomingTests(NodeTestCase):
             self.remote.frame(self.handle, "ECHO", n, session=n) for n in range(1, 101)
         ]
         flushes = self.remote.links[2].flushes
-        self.one.node.border.frames_received(2, frames)
+        self.one.node._incoming.frames_received(frames)
         sent = self.remote.take()
         self.assertEqual(numbers(sent), list(range(1, 101)))
         self.assertEqual([one.session for one in sent], list(range(1, 101)))
@@ -618,7 +618,7 @@ class IncomingTests(NodeTestCase):
             self.assertEqual(self.receive("ECHO", 1, source=source, session=7), [])
             dead = 0x01000077
             self.remote.receive(dead, "ECHO", 1, source=source, session=7)
-        self.assertEqual(self.one.node.border.waiting(), 0)
+        self.assertEqual(self.one.node._core.outboxes.waiting(), 0)
         self.assertEqual(self.one.node.ledger.dropped, 6)
         self.assertEqual(self.receive("ECHO", 1, session=7)[0].values, (1,))
 
@@ -665,7 +665,7 @@ class IncomingTests(NodeTestCase):
         """Answers that nobody waits for are counted."""
         self.receive(1, session=99, ptype=PType.RESPONSE)
         self.receive(session=99, ptype=PType.ERROR)
-        self.assertEqual(self.one.node.late, 2)
+        self.assertEqual(self.one.node.ledger.late_answers, 2)
 
     def test_source_dead(self) -> None:
         """An ERROR without session fails this actor's calls to its source only."""
@@ -696,7 +696,7 @@ class BacklogTests(NodeTestCase):
     def setUp(self) -> None:
         # A clock that runs: each turn handles one batch.
         self.one = self.world(limits=Limits(backlog=40))
-        self.one.node.scheduler._clock = cast(IReactorTime, _Slow(self.one))
+        self.one.node._core.scheduler._clock = cast(IReactorTime, _Slow(self.one))
         self.remote = self.one.remote
         self.remote.up(2)
 
@@ -713,7 +713,7 @@ class BacklogTests(NodeTestCase):
         self.assertFalse(self.remote.reading)
         while not self.remote.reading:
             self.one.clock.advance(0)
-        self.assertLess(len(context_of(echo).mailbox), 20)
+        self.assertLess(len(cell_of(echo).mailbox), 20)
         self.one.turn()
         self.assertEqual(len(echo.got), 80)
 
@@ -746,7 +746,7 @@ class BacklogTests(NodeTestCase):
             wait.callback(None)
             self.one.turn()
             self.successResultOf(spawned)
-            self.assertEqual(self.one.node.border._backlog, 0)
+            self.assertEqual(self.one.node._core.backlog.count, 0)
 
     def test_crowd_at_gate(self) -> None:
         """Reading stops while too much waits for an actor that starts."""
@@ -807,7 +807,7 @@ class BacklogTests(NodeTestCase):
                 self.remote.answer(sent, 1)
                 self.one.turn()
                 self.successResultOf(spawned)
-            self.assertEqual(self.one.node.border._backlog, 0)
+            self.assertEqual(self.one.node._core.backlog.count, 0)
 
 
 class _Slow:
@@ -857,7 +857,7 @@ class GateTests(NodeTestCase):
         self.one.turn()
         self.assertEqual(echo.got, [0, 1, 2, 3])
         self.one.settle()
-        self.assertEqual(self.one.node.border._backlog, 0)
+        self.assertEqual(self.one.node._core.backlog.count, 0)
 
     def test_actor_made_before_peers(self) -> None:
         """A message that came before its actor waits for ``peers`` as well."""
@@ -937,11 +937,11 @@ class GateTests(NodeTestCase):
             one.remote.up(2)
             for index in range(1, 11):
                 one.remote.receive(index, session=7, payload=b"x" * 10)
-            self.assertEqual(one.node.border.waiting(), 5)
+            self.assertEqual(one.node._incoming.waiting(), 5)
             self.assertEqual(len(one.remote.take()), 5)
             one.open_gate()
             one.settle()
-            self.assertEqual(one.node.border.waiting(), 0)
+            self.assertEqual(one.node._core.outboxes.waiting(), 0)
 
     def test_bounds_at_actor(self) -> None:
         """What waits for an actor's ``started`` is bounded in messages and bytes."""
@@ -1037,7 +1037,7 @@ class RedirectTests(NodeTestCase):
         self.one.turn()
         self.failureResultOf(called, RemoteError)
         self.assertEqual(len(self.flushLoggedErrors(PeerDown)), 1)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_gone_while_waiting(self) -> None:
         """When the harbor goes while it waits, the caller hears of it."""

@@ -25,9 +25,9 @@ from skynet_tw.message import MAX_SESSION, PType
 from skynet_tw.node import debug
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
-from skynet_tw.node.reply import Reply
+from skynet_tw.node.requests import Call
 
-from .support import Echo, NodeTestCase, context_of
+from .support import Echo, NodeTestCase, cell_of
 
 FAR = 0x0200000A
 
@@ -148,7 +148,7 @@ class LocalCallTests(NodeTestCase):
         self.failureResultOf(called, RemoteError)
         self.assertEqual(len(self.flushLoggedErrors(TwistedTimeoutError)), 1)
         self.answer()
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_cancel_awaited(self) -> None:
         """A call that another handler cancels raises where it is awaited."""
@@ -157,7 +157,7 @@ class LocalCallTests(NodeTestCase):
         self.caller.call_made.cancel()
         self.assertEqual(self.caller.got, [CancelledError])
         self.answer()
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_awaited_again(self) -> None:
         """A call that has been answered can be awaited again."""
@@ -171,7 +171,7 @@ class LocalCallTests(NodeTestCase):
         called = self.one.node.client().call(self.echo, "WAIT")
         self.one.later(100)
         self.assertNoResult(called)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
         self.answer("late")
         self.assertEqual(self.successResultOf(called), "late")
 
@@ -183,16 +183,16 @@ class LocalCallTests(NodeTestCase):
         self.one.later(1)
         error = self.failureResultOf(called, CallTimeout).value
         self.assertFalse(error.retry_safe)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
         self.answer()
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_limit_not_reached(self) -> None:
         """An answer in time frees the session."""
         called = self.one.node.client().call(self.echo, "ECHO", 1, timeout=2)
         self.one.turn()
         self.assertEqual(self.successResultOf(called), 1)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_full(self) -> None:
         """A full mailbox refuses calls and messages, which leaves nothing behind."""
@@ -205,7 +205,7 @@ class LocalCallTests(NodeTestCase):
             client.send(echo, "NOTE", 3)
         called = client.call(echo, "NOTE", 3, timeout=1)
         self.assertTrue(self.failureResultOf(called, QueueFull).value.retry_safe)
-        self.assertEqual(len(one.node.calls), 0)
+        self.assertEqual(len(one.node._core.calls), 0)
         one.later(2)
         self.assertEqual(actor.got, [0, 1, 2])
 
@@ -237,7 +237,7 @@ class RemoteCallTests(NodeTestCase):
             self.assertEqual(sent[:3], (FAR, self.client.handle, PType.LUA))
             self.one.remote.answer(sent, *values)
             self.assertEqual(self.successResultOf(called), expected)
-            self.assertEqual(len(self.one.node.calls), 0)
+            self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_list(self) -> None:
         """A table comes as one list."""
@@ -285,7 +285,7 @@ class RemoteCallTests(NodeTestCase):
         answer = {"ptype": PType.RESPONSE, "session": sent.session}
         self.one.remote.receive(other.handle, 1, **answer)
         self.assertNoResult(called)
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
         self.one.remote.receive(self.client.handle, 2, **answer)
         self.assertEqual(self.successResultOf(called), 2)
 
@@ -342,7 +342,7 @@ class RemoteCallTests(NodeTestCase):
         self.one.later(1)
         self.failureResultOf(called, CallTimeout)
         self.one.remote.answer(self.one.remote.one(), 1)
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_twice(self) -> None:
         """A second answer is late."""
@@ -351,20 +351,20 @@ class RemoteCallTests(NodeTestCase):
         self.one.remote.answer(sent, 1)
         self.one.remote.answer(sent, 2)
         self.assertEqual(self.successResultOf(called), 1)
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_cancel(self) -> None:
         """Cancelling a call frees its session; the answer is late."""
         called = self.client.call(FAR, "X")
         called.cancel()
         self.failureResultOf(called, CancelledError)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
         self.one.remote.answer(self.one.remote.one(), 1)
-        self.assertEqual(self.one.node.late, 1)
+        self.assertEqual(self.one.node.ledger.late_answers, 1)
 
     def test_sessions(self) -> None:
         """Sessions are unique, go around, and stay within 1 and 0x7fffffff."""
-        calls = context_of(self.client)
+        calls = cell_of(self.client)
         calls._last_session = MAX_SESSION - 2
         for _ in range(4):
             self.client.call(FAR, "X")
@@ -417,8 +417,8 @@ class CostTests(NodeTestCase):
     def looked_at(self) -> int:
         """How many calls the looks at time limits have looked at."""
         node = self.one.node
-        channels = node.border._channels.values()
-        return node.calls.looked_at + sum(c.calls.looked_at for c in channels)
+        channels = node._outgoing.channels()
+        return node._core.calls.looked_at + sum(c.calls.looked_at for c in channels)
 
     def test_expiry(self) -> None:
         """Calls that expire steadily cost a look or two each, however many wait."""
@@ -442,23 +442,23 @@ class CostTests(NodeTestCase):
             self.one.remote.answer(self.one.remote.one())
             self.one.clock.advance(0.01)
         self.assertEqual(self.looked_at(), 0)
-        [channel] = [c for h, c in self.one.node.border._channels.items() if h == 2]
+        channel = self.one.node._outgoing.channel(2)
         self.assertLess(len(channel.calls._slots), 200)
         self.assertLess(len(channel.calls._order), 200)
 
     def test_actor_ends(self) -> None:
         """An actor that ends, or a link that breaks, touches its own calls only."""
         touched: list[int] = []
-        leave = Reply.leave
+        leave = Call.leave
 
-        def counted(reply: Reply) -> None:
-            touched.append(reply.target)
-            leave(reply)
+        def counted(call: Call) -> None:
+            touched.append(call.target)
+            leave(call)
 
         others = [self.client.call(FAR, "X") for _ in range(1000)]
         _, caller = self.spawn(self.one, Caller)
         mine = [caller.call(FAR + 0x01000000, "X") for _ in range(3)]
-        self.patch(Reply, "leave", counted)
+        self.patch(Call, "leave", counted)
         caller.exit()
         self.assertEqual(touched, [FAR + 0x01000000] * 3)
         touched.clear()
@@ -487,7 +487,7 @@ class CostTests(NodeTestCase):
             link.cancel()
         self.one.later(1)
         self.assertEqual(
-            (context_of(echo).callers.links, context_of(echo).watchers), ({}, {})
+            (cell_of(echo).callers.links, cell_of(echo).watchers), ({}, {})
         )
 
     def test_links_are_bounded(self) -> None:
@@ -500,7 +500,7 @@ class CostTests(NodeTestCase):
         self.assertEqual(refused, [6, 7])
         self.one.remote.lost(2)
         self.one.remote.gone(2)
-        self.assertEqual(context_of(echo).callers.links, {})
+        self.assertEqual(cell_of(echo).callers.links, {})
 
     def test_handlers_are_bounded(self) -> None:
         """So many handlers of one actor wait, and no more."""

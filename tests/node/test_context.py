@@ -11,7 +11,7 @@ from skynet_tw.handle import Handle
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
 
-from .support import Echo, NodeTestCase, context_of
+from .support import Echo, NodeTestCase, cell_of
 
 FAR = Handle(0x0200000A)
 
@@ -219,7 +219,7 @@ class RemoteExitTests(NodeTestCase):
         error = (self.handle, PType.ERROR, 0, b"")
         self.assertEqual(told, {(FAR + n, error) for n in range(3)})
         self.assertEqual(len(self.remote.take()), 3)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_callee_of_unsent(self) -> None:
         """A callee that the call has not reached hears nothing."""
@@ -332,7 +332,7 @@ class DebugTests(NodeTestCase):
         """Who linked from a harbor that is gone is forgotten."""
         self.ask("LINK")
         self.remote.gone(2)
-        self.assertEqual(context_of(self.actor).callers.links, {})
+        self.assertEqual(cell_of(self.actor).callers.links, {})
 
     def test_link_of_dead(self) -> None:
         """Who linked and is dead is told nothing."""
@@ -386,11 +386,11 @@ class WatchTests(NodeTestCase):
         watching, actor = self.spawn(self.one, Watching)
         called = self.client.call(watching, "WATCH", self.handle)
         self.one.turn()
-        self.assertEqual(len(context_of(self.actor).watchers), 1)
+        self.assertEqual(len(cell_of(self.actor).watchers), 1)
         actor.exit()
         self.one.turn()
         self.failureResultOf(called, RemoteError)
-        self.assertEqual(context_of(self.actor).watchers, {})
+        self.assertEqual(cell_of(self.actor).watchers, {})
 
     def test_remote(self) -> None:
         """A watch of an actor elsewhere is a DEBUG LINK without time limit."""
@@ -423,7 +423,7 @@ class WatchTests(NodeTestCase):
         watch = self.client.watch(FAR)
         watch.cancel()
         self.failureResultOf(watch, CancelledError)
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
 
     def test_between_nodes(self) -> None:
         """What one node's watch asks, another node's actor answers at its end."""

@@ -308,7 +308,7 @@ class StoppedTests(EndingTestCase):
         self.one.remote.answer(called, "far away")
         self.assertEqual(self.took(handle), 0)
         self.assertEqual(self.log, ["saved far away"])
-        self.assertEqual(self.one.node.late, 0)
+        self.assertEqual(self.one.node.ledger.late_answers, 0)
 
     def test_by_name(self) -> None:
         """It may do so by a name."""
@@ -458,7 +458,7 @@ class ExitTests(EndingTestCase):
                 self.assertEqual(self.took(handle), 0)
                 self.assertEqual(actor.cancelled, 1)
                 self.refused(called)
-                self.assertEqual(len(self.one.node.calls), 0)
+                self.assertEqual(len(self.one.node._core.calls), 0)
         for wait in target.waits:
             wait.callback("late")
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -594,7 +594,7 @@ class ExitTests(EndingTestCase):
             self.assertEqual(self.log, log)
             for called in calls:
                 self.refused(called)
-            self.assertNotIn(handle, one.node.routes)
+            self.assertNotIn(handle, one.node._cells)
             # Those that await in spite of their end.
             self.flushLoggedErrors(RuntimeError)
 
@@ -709,7 +709,7 @@ class ExitTests(EndingTestCase):
         for wait in target.waits:
             wait.callback(None)
         self.one.turn()
-        self.assertEqual(len(self.one.node.calls), 0)
+        self.assertEqual(len(self.one.node._core.calls), 0)
         actor.exit()
         self.assertEqual(actor.handle, handle)
 

@@ -634,7 +634,7 @@ class RequestTests(HostileTestCase):
                     world.remote.answer(sent, 1)
                 world.turn()
                 self.assertEqual(len(caller.got), 1)
-                self.assertEqual(len(world.node.calls), 0)
+                self.assertEqual(len(world.node._core.calls), 0)
                 self.assertEqual(self.errors(), 0)
 
 
@@ -644,8 +644,8 @@ class LifeTests(HostileTestCase):
     def gone(self, world: World) -> None:
         """Nothing is left of an actor that did not start."""
         self.assertEqual(world.node.actors(), [])
-        self.assertEqual(world.node.routes, {})
-        self.assertEqual(len(world.node.calls), 0)
+        self.assertEqual(world.node._cells, {})
+        self.assertEqual(len(world.node._core.calls), 0)
         self.assertEqual(world.clock.getDelayedCalls(), [])
 
     def spawn_fails(self, world: World, kind: Any, *args: Any) -> None:
@@ -812,7 +812,7 @@ class LifeTests(HostileTestCase):
                 self.assertEqual(self.call(world, handle, "EXIT"), "bye")
                 world.turn(1)
                 self.assertIn("it exited", self.successResultOf(watch))
-                self.assertNotIn(handle, world.node.routes)
+                self.assertNotIn(handle, world.node._cells)
                 self.assertEqual(self.errors(), 1)
                 self.lives(world, other)
 
@@ -869,7 +869,7 @@ class LifeTests(HostileTestCase):
                 self.assertEqual(self.errors(), 1)
                 actor.exit()
                 world.turn()
-                self.assertNotIn(handle, world.node.routes)
+                self.assertNotIn(handle, world.node._cells)
         with self.case("metaclass") as world:
             kind = Noted("Strange", (Hostile,), {})
             handle, actor = self.spawn(world, kind)
@@ -1208,7 +1208,7 @@ class OwnDeferredTests(HostileTestCase):
                 target.exit()
                 world.later(40)
                 self.assertEqual(self.errors(), 0)
-                self.assertEqual(len(world.node.calls), 0)
+                self.assertEqual(len(world.node._core.calls), 0)
                 self.lives(world, handle)
 
     def each(self, what: str, *args: Any) -> None:

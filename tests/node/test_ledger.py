@@ -196,12 +196,12 @@ class Walk:
                 waits.pop().callback(1)
 
     def end(self) -> None:
-        context = self.node.routes.get(self.local())
+        context = self.node._cells.get(self.local())
         if context is not None and context.actor is not self.client:
             context.actor.exit()
 
     def register(self) -> None:
-        context = self.node.routes.get(self.local())
+        context = self.node._cells.get(self.local())
         if context is not None:
             registered = context.actor.register(self.random.choice(NAMES))
             registered.addErrback(lambda failure: None)
@@ -264,7 +264,7 @@ class BalanceTests(NodeTestCase):
             past.append(walk.step())
             if world.balance:
                 self.fail(f"seed {seed}: {world.balance} at the end of {past}")
-            waiting = world.node.border.waits()
+            waiting = world.node.waits()
             self.assertLessEqual(max(waiting.values(), default=0), 8)
         self.flushLoggedErrors()
         world.open_gate()
@@ -276,9 +276,9 @@ class BalanceTests(NodeTestCase):
             world.remote.up(harbor)
         world.later(40)
         self.assertEqual(world.balance, 0)
-        waits = [world.node.border.waits(), *world.node.actors()]
+        waits = [world.node.waits(), *world.node.actors()]
         self.assertEqual(world.node.waiting(), 0, f"seed {seed}: {waits}")
-        self.assertEqual(world.node.border._backlog, 0, f"seed {seed}: backlog")
+        self.assertEqual(world.node._core.backlog.count, 0, f"seed {seed}: backlog")
         self.assertTrue(world.remote.reading)
         self.flushLoggedErrors()
 

@@ -10,7 +10,7 @@ from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.node import Node
 from skynet_tw.node.scheduler import BATCH
 
-from .support import Echo, NodeTestCase, context_of
+from .support import Echo, NodeTestCase, cell_of
 
 
 class _Running(Clock):
@@ -64,7 +64,7 @@ class FairnessTests(NodeTestCase):
         node = Node(clock)
         spawned = node.spawn(Echo)
         handle = self.successResultOf(spawned)
-        actor: Any = node.routes[handle].actor
+        actor: Any = node._cells[handle].actor
         client = node.client()
         for n in range(1000):
             client.send(handle, "NOTE", n)
@@ -123,8 +123,8 @@ class FairnessTests(NodeTestCase):
         one.remote.receive(handle, "NOTE", 1)
         one.node.client().send(handle, "NOTE", 2)
         one.open_gate()
-        ready = one.node.scheduler.ready
-        self.assertEqual(list(ready).count(context_of(echo)), 1)
+        ready = one.node._core.scheduler.ready
+        self.assertEqual(list(ready).count(cell_of(echo)), 1)
         one.turn()
         self.assertEqual(echo.got, [2, 1])
         one.settle()

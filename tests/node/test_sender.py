@@ -505,7 +505,7 @@ class RedirectTests(SenderTestCase):
                 self.wake(ORDERS[0])
                 self.assertEqual(len(errors), 2)
                 self.assertEqual(remote.take(), [])
-                self.assertEqual(self.one.node.late, 0)
+                self.assertEqual(self.one.node.ledger.late_answers, 0)
 
     def test_twice(self) -> None:
         """A message that was passed on cannot be passed on again."""
@@ -780,7 +780,7 @@ class ContextTests(NodeTestCase):
         for handle in (self.handle, other):
             seen = self.call(self.one, handle, "GET")
             self.assertEqual(seen, ("clean", self.precision))
-        self.one.node.routes[other].actor.exit()
+        self.one.node._cells[other].actor.exit()
         self.one.turn()
 
     def test_plain(self) -> None:

@@ -6,9 +6,9 @@ from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import QueueFull
-from skynet_tw.node.context import REDIRECTED
 from skynet_tw.node.limits import Limits
 from skynet_tw.node.waits import Waits
+from skynet_tw.node.work import REDIRECTED
 
 ONE, TWO = 0x02000001, 0x03000002
 

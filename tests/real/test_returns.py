@@ -20,7 +20,7 @@ class ReturnTests(RealCase):
 
     async def gone(self, service: NodeService, *harbors: int) -> None:
         """Wait until a node of ours has no link to these harbors."""
-        while set(harbors) & set(service.node.border.linked()):
+        while set(harbors) & set(service.node._outgoing.linked()):
             await deferLater(reactor, 0.01)
 
     async def reaches(self, service: NodeService, *names: str) -> None:

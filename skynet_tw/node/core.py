@@ -1,0 +1,55 @@
+# -*- test-case-name: tests.node.test_actor -*-
+"""What all parts of a node share: its time, its turns, its books and its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from .. import seri
+from ..interfaces import IRemote
+from .backlog import Backlog
+from .calls import Calls
+from .ledger import Ledger
+from .limits import Limits
+from .outbox import Outboxes
+from .scheduler import Scheduler
+from .writes import Writes
+
+
+class Core:
+    """The ground that the parts of a node stand on.
+
+    :param clock: gives the time to everything in the node.
+    :param remote: the network of harbors, None for a node without one.
+    :param call_timeout: the time limit of remote calls, in seconds; 0 for none.
+    :param limits: how much may wait in each queue.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        remote: IRemote | None,
+        call_timeout: float,
+        limits: Limits,
+    ) -> None:
+        self.clock = clock
+        self.call_timeout = call_timeout
+        self.limits = limits
+        #: The id of this harbor, 0 without one.
+        self.harbor = 0 if remote is None else remote.harbor
+        # How values are packed here, and how many bytes a message may have.
+        self.pack: Any = seri.pack_values if remote is None else remote.pack
+        self.unpack: Any = seri.unpack if remote is None else remote.unpack
+        self.max_payload = seri.PACK_SIZE if remote is None else remote.max_payload
+        #: Whether the node stops: nothing new begins.
+        self.stopping = False
+        self.ledger = Ledger()
+        self.writes = Writes()
+        self.scheduler = Scheduler(clock, self.writes.flush)
+        self.backlog = Backlog(limits)
+        self.outboxes = Outboxes(clock, self.ledger, limits, call_timeout)
+        #: Calls within the node that have a time limit, and those that wait for the
+        #: owner of a name; all others are in the channels of their peers.
+        self.calls = Calls(clock, self.scheduler)
