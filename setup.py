@@ -26,6 +26,7 @@ COMPILED = [
     "skynet_tw/node/callers.py",
     "skynet_tw/node/calls.py",
     "skynet_tw/node/cell.py",
+    "skynet_tw/node/cells.py",
     "skynet_tw/node/channel.py",
     "skynet_tw/node/core.py",
     "skynet_tw/node/delivery.py",

@@ -48,11 +48,49 @@ PURE = {
 }
 
 
+#: The floors of ``node``, from the ground: a module imports only lower ones, counting
+#: what it imports for its types.
+NODE_FLOORS = (
+    {"limits", "timeouts", "failures", "ledger", "coroutines", "writes", "luatable"},
+    {"scheduler"},
+    {"deferred"},
+    {"requests", "section"},
+    {"reply", "calls", "outbox", "backlog", "work"},
+    {"core", "task", "waits"},
+    {"channel", "callers"},
+    {"outgoing", "cell"},
+    {"debug", "ending", "forks"},
+    {"dispatch"},
+    {"cells", "incoming", "namewaits", "sleeps"},
+    {"names"},
+    {"delivery"},
+    {"receiver"},
+    # The public pair; the one circle that is allowed.
+    {"actor", "node"},
+    {"datacenter", "services"},
+)
+
+#: Most lines of a module, and methods of a class; and those that may have more.
+MAX_LINES = 450
+MAX_METHODS = 25
+LARGER_MODULES = {
+    "seri": 570,  # One codec: both directions of one format, fast paths included.
+    "link.harbor2013": 580,
+    "net.links2013": 500,
+}
+LARGER_CLASSES = {"net.links2013.Links": 36, "net.links.Links": 26}
+
+
 def modules() -> Iterator[tuple[str, ast.Module]]:
     """Each module of the package: its dotted name within it, and its source."""
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         yield ".".join(parts), ast.parse(path.read_text(), str(path))
+
+
+def path_of(module: str) -> Path:
+    """The file of a module, by its dotted name within the package."""
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
 def layer(module: str) -> str:
@@ -64,10 +102,15 @@ def _is_type_checking(test: ast.expr) -> bool:
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
-def statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """All imports at any level that happen when the program runs."""
+def statements(
+    node: ast.AST, types: bool = False
+) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports at any level that happen when the program runs.
+
+    :param types: also those that happen for a type checker only.
+    """
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _is_type_checking(child.test):
+        if isinstance(child, ast.If) and _is_type_checking(child.test) and not types:
             for other in child.orelse:
                 yield from statements(other)
                 if isinstance(other, ast.Import | ast.ImportFrom):
@@ -75,13 +118,16 @@ def statements(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
         elif isinstance(child, ast.Import | ast.ImportFrom):
             yield child
         else:
-            yield from statements(child)
+            yield from statements(child, types)
 
 
-def imports(module: str, tree: ast.Module) -> Iterator[str]:
-    """The absolute dotted names that a module imports, as far as they can be told."""
+def imports(module: str, tree: ast.Module, types: bool = False) -> Iterator[str]:
+    """The absolute dotted names that a module imports, as far as they can be told.
+
+    :param types: also those that it imports for a type checker only.
+    """
     package = ["skynet_tw", *module.split(".")][:-1]
-    for statement in statements(tree):
+    for statement in statements(tree, types):
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 yield alias.name
@@ -167,3 +213,91 @@ def function():
             "twisted.internet.reactor",
         }
         self.assertEqual(found, expected)
+        self.assertIn(
+            "skynet_tw.net.never",
+            set(imports("node.actor", ast.parse(source), types=True)),
+        )
+
+
+class FloorTests(SynchronousTestCase):
+    """The modules of ``node`` stand on one another, in no circle."""
+
+    def test_floors(self) -> None:
+        """Each module imports only those of lower floors, also for its types."""
+        floor = {name: n for n, names in enumerate(NODE_FLOORS) for name in names}
+        wrong = []
+        for module, tree in modules():
+            if layer(module) != "node" or module == "node.__init__":
+                continue
+            own = module.partition(".")[2]
+            for name in imports(module, tree, types=True):
+                parts = name.split(".")
+                if parts[:2] != ["skynet_tw", "node"]:
+                    continue
+                pair = {own, parts[2]} == {"actor", "node"}
+                if not pair and floor[parts[2]] >= floor[own]:
+                    wrong.append(f"{own} imports {parts[2]}")
+        self.assertEqual(wrong, [])
+
+    def test_all_floors(self) -> None:
+        """Every module of ``node`` has its floor, and every floor its modules."""
+        named = [name for names in NODE_FLOORS for name in names]
+        there = {m.partition(".")[2] for m, _ in modules() if layer(m) == "node"}
+        self.assertEqual(sorted(named), sorted(there - {"__init__"}))
+
+
+class SizeTests(SynchronousTestCase):
+    """Modules and classes have one job."""
+
+    def test_modules(self) -> None:
+        """No module is larger than is usual here, but for those that are named."""
+        wrong = []
+        for module, _ in modules():
+            lines = len(path_of(module).read_text().splitlines())
+            if lines > LARGER_MODULES.get(module, MAX_LINES):
+                wrong.append(f"{module}: {lines} lines")
+        self.assertEqual(wrong, [])
+
+    def test_classes(self) -> None:
+        """No class has more methods than is usual here, but for those named."""
+        wrong = []
+        for module, tree in modules():
+            for cls in ast.walk(tree):
+                if not isinstance(cls, ast.ClassDef):
+                    continue
+                name = f"{module}.{cls.name}"
+                kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+                methods = sum(isinstance(item, kinds) for item in cls.body)
+                if methods > LARGER_CLASSES.get(name, MAX_METHODS):
+                    wrong.append(f"{name}: {methods} methods")
+        self.assertEqual(wrong, [])
+
+    def test_exceptions(self) -> None:
+        """What is named as larger is there, and is larger."""
+        sizes = {m: len(path_of(m).read_text().splitlines()) for m, _ in modules()}
+        for module in LARGER_MODULES:
+            self.assertGreater(sizes[module], MAX_LINES, module)
+
+
+class BooksTests(SynchronousTestCase):
+    """The ledger is written by its own verbs only."""
+
+    def test_fields(self) -> None:
+        """No module but the ledger's assigns to a field of a ledger."""
+        wrong = []
+        for module, tree in modules():
+            if module == "node.ledger":
+                continue
+            for node in ast.walk(tree):
+                targets: list[ast.expr] = []
+                if isinstance(node, ast.Assign):
+                    targets = node.targets
+                elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+                    targets = [node.target]
+                wrong += [
+                    f"{module}: {ast.unparse(target)}"
+                    for target in targets
+                    if isinstance(target, ast.Attribute)
+                    and ast.unparse(target.value).endswith("ledger")
+                ]
+        self.assertEqual(wrong, [])

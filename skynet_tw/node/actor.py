@@ -13,6 +13,7 @@ from ..errors import SkynetError
 from ..handle import Handle
 from ..message import PType
 from ..text import shown, type_name
+from .forks import fork
 from .section import CriticalSection
 from .timeouts import DEFAULT, Default
 from .work import at_work
@@ -279,7 +280,7 @@ class Actor:
         :returns: a Deferred of its result; cancel it to end it.  An error that nobody
             waits for is logged.
         """
-        return self._node.fork(self._cell, work)
+        return fork(self._cell, work)
 
     def queue(self) -> CriticalSection:
         """Make a critical section: ``async with section:``, one after the other."""

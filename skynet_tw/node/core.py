@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
 from .. import seri
+from ..errors import SkynetError
 from ..interfaces import IRemote
 from .backlog import Backlog
 from .calls import Calls
@@ -45,6 +47,7 @@ class Core:
         self.max_payload = seri.PACK_SIZE if remote is None else remote.max_payload
         #: Whether the node stops: nothing new begins.
         self.stopping = False
+        self._runs_in: object = get_ident()
         self.ledger = Ledger()
         self.writes = Writes()
         self.scheduler = Scheduler(clock, self.writes.flush)
@@ -53,3 +56,19 @@ class Core:
         #: Calls within the node that have a time limit, and those that wait for the
         #: owner of a name; all others are in the channels of their peers.
         self.calls = Calls(clock, self.scheduler)
+
+    def enter_thread(self) -> None:
+        """The node runs in the thread that calls this, and its actors with it."""
+        self._runs_in = get_ident()
+
+    def check_thread(self) -> None:
+        """Refuse to work in any other thread.
+
+        :raises SkynetError: it is another one.
+        """
+        if get_ident() != self._runs_in:
+            raise SkynetError(
+                "this is not the reactor's thread; from another one, use"
+                " reactor.callFromThread(...) or twisted.internet.threads"
+                ".blockingCallFromThread(reactor, ...)"
+            )

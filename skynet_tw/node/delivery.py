@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import get_ident
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -21,6 +20,7 @@ from ..errors import (
 from ..handle import MAX_INDEX, Handle
 from ..message import PACKED_TYPES, PType
 from ..text import shown
+from .cells import Cells
 from .core import Core
 from .deferred import NodeDeferred
 from .dispatch import ActorCell
@@ -46,41 +46,19 @@ _LOST: dict[type[BaseException], str] = {
 class Delivery:
     """What the actors of a node send, call, pass on and watch.
 
-    :param cells: the actors of this node, by handle and by name.
+    :param cells: the actors of this node.
     """
 
     def __init__(
-        self,
-        core: Core,
-        cells: dict[int | str, ActorCell],
-        outgoing: Outgoing,
-        names: Names,
+        self, core: Core, cells: Cells, outgoing: Outgoing, names: Names
     ) -> None:
         self._core = core
-        self._cells = cells
+        self._all = cells
+        self._cells = cells.table
         self._outgoing = outgoing
         self._names = names
         #: Global names whose owners live in other nodes.
         self._remote_names: dict[int | str, Handle] = names.remote
-        self._runs_in: object = get_ident()
-
-    # The thread
-
-    def enter_thread(self) -> None:
-        """The node runs in the thread that calls this, and its actors with it."""
-        self._runs_in = get_ident()
-
-    def check_thread(self) -> None:
-        """Refuse to work in any other thread.
-
-        :raises SkynetError: it is another one.
-        """
-        if get_ident() != self._runs_in:
-            raise SkynetError(
-                "this is not the reactor's thread; from another one, use"
-                " reactor.callFromThread(...) or twisted.internet.threads"
-                ".blockingCallFromThread(reactor, ...)"
-            )
 
     # Messages
 
@@ -88,7 +66,7 @@ class Delivery:
         self, sender: ActorCell, dest: Any, args: tuple[Any, ...], ptype: Any
     ) -> None:
         """Send a message one way, see `Actor.send`."""
-        self.check_thread()
+        self._core.check_thread()
         if ptype != _LUA:
             _check_ptype(ptype)
         try:
@@ -122,8 +100,7 @@ class Delivery:
         ptype: Any,
     ) -> Deferred[Any]:
         """Send a request and wait for its answer, see `Actor.call`."""
-        if get_ident() != self._runs_in:  # Here, not in there: a call saves 30 ns.
-            self.check_thread()
+        self._core.check_thread()
         if ptype != _LUA:
             _check_ptype(ptype)
         if timeout is not DEFAULT:
@@ -189,7 +166,7 @@ class Delivery:
         self, cell: ActorCell, dest: Any, args: tuple[Any, ...], ptype: Any
     ) -> Redirected:
         """Pass the message at work on, see `Actor.redirect`."""
-        self.check_thread()
+        self._core.check_thread()
         if ptype != _LUA:
             _check_ptype(ptype)
         work = at_work(cell)
@@ -246,7 +223,7 @@ class Delivery:
 
     def watch(self, watcher: ActorCell, handle: Any) -> Deferred[str]:
         """Wait for an actor's end, see `Actor.watch`."""
-        self.check_thread()
+        self._core.check_thread()
         if isinstance(handle, bool) or not isinstance(handle, int):
             raise TypeError(f"a handle is watched, not {shown(handle, 80)}")
         cell = self._cells.get(handle)
@@ -280,13 +257,9 @@ class Delivery:
 
     def harbor_gone(self, harbor: int) -> None:
         """A harbor is gone, and with it all callers that lived there."""
-        for cell in self.actors():
+        for cell in self._all.all():
             callers = cell.callers.of_harbor(harbor)
             cell.forget_callers(callers, lambda handle: handle >> 24 == harbor)
-
-    def actors(self) -> list[ActorCell]:
-        """The actors of this node, in the order in which they were started."""
-        return [cell for key, cell in self._cells.items() if key == cell.handle]
 
 
 def _bad_address(dest: object) -> BadAddress:

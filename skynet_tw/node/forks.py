@@ -1,13 +1,16 @@
 # -*- test-case-name: tests.node.test_arguments -*-
-"""What an actor gets for a fork."""
+"""What an actor runs beside its handlers, and what it gets for it."""
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 from twisted.internet.defer import CancelledError
 
-from ..errors import SkynetError
+from ..errors import NotReady, SkynetError
+from . import coroutines
+from .cell import Cell
 from .deferred import Listened, NodeDeferred
 from .task import Task, TaskOwner
 
@@ -39,6 +42,20 @@ class Fork(Listened[Any], NodeDeferred[Any]):
     def refuse(self, error: SkynetError) -> None:
         """It will not run; to be told to who listens."""
         self.unheard = error
+
+
+def fork(cell: Cell, work: Any) -> Fork:
+    """Run something beside the handlers, see `Actor.fork`."""
+    cell.core.check_thread()
+    coroutine = coroutines.to_fork(work)
+    result = Fork(cell)
+    if cell.gone:
+        coroutine.close()
+        result.refuse(NotReady(f"{cell!r} has ended"))
+    else:
+        variables = copy_context()
+        result.task = cell.fork(coroutine, "a fork", result.finished, variables)
+    return result
 
 
 def _cancelled(fork: NodeDeferred[Any]) -> None:

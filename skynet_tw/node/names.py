@@ -11,11 +11,9 @@ Messages and queries wait for an owner; the master is asked once for all of them
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..errors import (
@@ -31,16 +29,13 @@ from ..interfaces import IRemote
 from ..message import PACKED_TYPES
 from ..text import shown
 from .core import Core
-from .deferred import NodeDeferred
 from .dispatch import ActorCell
+from .namewaits import NameWaits
 from .outbox import Envelope, Outbox
 from .outgoing import Outgoing
 from .reply import Reply
 from .requests import Call, Caller, ReturnTo, Stage
 from .timeouts import Default
-
-#: Who waits for each name, each with the delayed call of its time limit.
-_Waits = dict[str, dict[NodeDeferred[Handle], IDelayedCall | None]]
 
 #: Names of other nodes' actors that are known at a time.
 MAX_REMOTE = 65536
@@ -73,8 +68,8 @@ class Names:
         self._own: dict[str, ActorCell] = {}
         #: Messages that wait for the owner of a name.
         self._boxes: dict[str, Outbox] = {}
-        self._queries: _Waits = {}
-        self._echoes: _Waits = {}
+        self._queries = NameWaits(core, self._unknown, self._nobody_waits)
+        self._echoes = NameWaits(core, _unconfirmed, lambda name: None)
         #: Names for which the master was asked, and that it has not told.
         self._asked: set[str] = set()
         self._stopped = False
@@ -107,7 +102,7 @@ class Names:
         if len(name) < 2:
             raise BadAddress(f"{shown(name, 80)} is no name")
         self._take(cell, name)
-        self._fire(self._queries, name, cell.handle)
+        self._queries.fire(name, cell.handle)
         return succeed(cell.handle)
 
     def _register_global(self, cell: ActorCell, name: str) -> Deferred[Handle]:
@@ -125,11 +120,10 @@ class Names:
         self._known[name] = cell.handle
         self.remote.pop(name, None)
         self._send_waiting(name, cell.handle)
-        self._fire(self._queries, name, cell.handle)
+        self._queries.fire(name, cell.handle)
         if self._remote is None:
             return succeed(cell.handle)
-        limit = self._core.call_timeout or None
-        echo = self._wait(self._echoes, name, limit, _unconfirmed)
+        echo = self._echoes.wait(name, self._core.call_timeout)
         self._remote.register(name, cell.handle)
         return echo
 
@@ -157,9 +151,9 @@ class Names:
         # Send waiting messages first: queries answered below may send at once and must
         # not overtake them.
         self._send_waiting(name, owner)
-        self._fire(self._echoes, name, owner)
+        self._echoes.fire(name, owner)
         if not gone:
-            self._fire(self._queries, name, owner)
+            self._queries.fire(name, owner)
         self._core.scheduler.run()
 
     def _know(self, name: str, owner: Handle) -> None:
@@ -184,8 +178,7 @@ class Names:
         )
         del self._own[name], self._known[name], self._cells[name]
         own.names.remove(name)
-        taken = NameTaken(f"the name {name!r} belongs to {owner}")
-        self._fail(self._echoes, name, taken)
+        self._echoes.fail(name, NameTaken, f"the name {name!r} belongs to {owner}")
 
     def forget(self, cell: ActorCell) -> None:
         """An actor ends; its names may be taken by another actor of this node."""
@@ -197,11 +190,10 @@ class Names:
     def stop(self) -> None:
         """End all waits for names."""
         self._stopped = True
-        for table in (self._echoes, self._queries):
-            for name in list(table):
-                self._fail(table, name, NotReady("the node stops"))
-        boxes, self._boxes = self._boxes, {}
         why = "the node stops"
+        self._echoes.fail_all(NotReady, why)
+        self._queries.fail_all(NotReady, why)
+        boxes, self._boxes = self._boxes, {}
         for box in boxes.values():
             self._core.outboxes.refuse_all(box, NotReady, why, why)
 
@@ -255,7 +247,7 @@ class Names:
         box = self._boxes.get(name)
         if box is None:
             what = f"the name {name!r}"
-            box = self._core.outboxes.open(what, name, self._nothing_waits)
+            box = self._core.outboxes.open(what, name, self._box_emptied)
             self._boxes[name] = box
         envelope = Envelope(source, 0, ptype, session, payload, None, call)
         self._core.outboxes.put(box, envelope)
@@ -264,10 +256,10 @@ class Names:
             call.stage = Stage.NAME
         self._ask(name)
 
-    def _nothing_waits(self, name: str) -> None:
+    def _box_emptied(self, name: str) -> None:
         """No message waits for a name any more."""
         del self._boxes[name]
-        self._asked.discard(name)
+        self._nobody_waits(name)
 
     def _send_waiting(self, name: str, owner: int) -> None:
         """Send on what waited for the owner of a name, in order."""
@@ -335,7 +327,7 @@ class Names:
             return fail(NoSuchName(f"no actor of this node is called {what}"))
         if isinstance(timeout, Default):
             timeout = self._core.call_timeout
-        waiting = self._wait(self._queries, name, timeout, self._unknown)
+        waiting = self._queries.wait(name, timeout)
         if not name.startswith("."):
             self._ask(name)
         return waiting
@@ -353,57 +345,10 @@ class Names:
             self._asked.add(name)
             self._remote.query(name)
 
-    # Waits
-
-    def _wait(
-        self,
-        table: _Waits,
-        name: str,
-        timeout: float | None,
-        error: Callable[[str], SkynetError],
-    ) -> Deferred[Handle]:
-        """Wait for a name, and fail with what *error* makes of it at the time limit."""
-        waiting: NodeDeferred[Handle] = NodeDeferred(
-            self._core.scheduler, lambda waiting: self._leave(table, name, waiting)
-        )
-        limit: IDelayedCall | None = None
-        if timeout:
-            clock = self._core.clock
-            limit = clock.callLater(timeout, self._late, table, name, waiting, error)
-        table.setdefault(name, {})[waiting] = limit
-        return waiting
-
-    def _late(
-        self,
-        table: _Waits,
-        name: str,
-        waiting: NodeDeferred[Handle],
-        error: Callable[[str], SkynetError],
-    ) -> None:
-        self._leave(table, name, waiting)
-        waiting.fail(error(name))
-
-    def _leave(self, table: _Waits, name: str, waiting: NodeDeferred[Handle]) -> None:
-        waits = table.get(name, {})
-        limit = waits.pop(waiting, None)
-        if not waits and table.pop(name, None) is not None:
+    def _nobody_waits(self, name: str) -> None:
+        """Ask again for a name when somebody waits for it again."""
+        if name not in self._boxes and name not in self._queries:
             self._asked.discard(name)
-        if limit is not None and limit.active():
-            limit.cancel()
-
-    @staticmethod
-    def _fire(table: _Waits, name: str, handle: Handle) -> None:
-        for waiting, limit in table.pop(name, {}).items():
-            if limit is not None:
-                limit.cancel()
-            waiting.fire(handle)
-
-    @staticmethod
-    def _fail(table: _Waits, name: str, error: SkynetError) -> None:
-        for waiting, limit in table.pop(name, {}).items():
-            if limit is not None:
-                limit.cancel()
-            waiting.fail(error)
 
 
 def _unconfirmed(name: str) -> SkynetError:

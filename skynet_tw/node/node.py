@@ -4,31 +4,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
 from functools import partial
 from typing import Any, Protocol, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from ..errors import NotReady, SkynetError
-from ..handle import MAX_INDEX, Handle
+from ..handle import Handle
 from ..interfaces import IRemote, IRemoteReceiver
 from ..text import shown
 from . import coroutines
 from .actor import Actor
+from .cells import Cells
 from .core import Core
 from .deferred import NodeDeferred
 from .delivery import Delivery
 from .dispatch import ActorCell
 from .ending import Ending, end_in_order
 from .failures import failure_of
-from .forks import Fork
 from .incoming import Incoming
 from .limits import Limits
 from .names import Names
 from .outgoing import Outgoing
 from .receiver import Receiver
+from .sleeps import Sleeps
 from .timeouts import check_seconds, check_timeout
 
 #: Seconds that actors may take to stop, unless the node is told otherwise.
@@ -71,19 +71,18 @@ class Node:
         self.harbor = core.harbor
         #: What became of each message.
         self.ledger = core.ledger
-        #: Actors by handle, and by those names which actors of this node own.
-        self._cells: dict[int | str, ActorCell] = {}
-        self._outgoing = Outgoing(core, self._cells)
-        self._names = Names(core, self._cells, self._outgoing, remote)
-        self._incoming = Incoming(core, self._cells, self._outgoing)
+        self._cells = Cells(core)
+        table = self._cells.table
+        self._outgoing = Outgoing(core, table)
+        self._names = Names(core, table, self._outgoing, remote)
+        self._incoming = Incoming(core, table, self._outgoing)
         self._delivery = Delivery(core, self._cells, self._outgoing, self._names)
         if remote is not None:
             self.attach(remote)
-        self._last_index = 0
         self._endings: dict[ActorCell, Ending] = {}
         self._over: list[Deferred[None]] = []
         self._has_stopped = False
-        self._sleeps: dict[NodeDeferred[None], IDelayedCall] = {}
+        self._sleeps = Sleeps(core)
         #: Ends the process that the node lives in, see `shutdown`.
         self.on_shutdown: Callable[[], object] | None = None
         #: The boot of this node, where it has one.
@@ -129,13 +128,13 @@ class Node:
 
     def enter_thread(self) -> None:
         """The node runs in the thread that calls this, and its actors with it."""
-        self._delivery.enter_thread()
+        self._core.enter_thread()
 
     # Actors
 
     def actors(self) -> list[ActorCell]:
         """The actors of this node, in the order in which they were started."""
-        return self._delivery.actors()
+        return self._cells.all()
 
     def has_actor(self, handle: int) -> bool:
         """Whether an actor of this node lives at a handle."""
@@ -143,7 +142,7 @@ class Node:
 
     def spawn(self, actor_class: Any, *args: Any) -> Deferred[Handle]:
         """Start an actor, see `Actor.spawn`."""
-        self._delivery.check_thread()
+        self._core.check_thread()
         if not isinstance(actor_class, type) or not issubclass(actor_class, Actor):
             what = shown(actor_class, 80)
             raise TypeError(f"a subclass of Actor is spawned, not {what}")
@@ -186,28 +185,17 @@ class Node:
         return actor
 
     def _settle(self, actor: Actor) -> ActorCell:
-        """Give an actor its address here."""
+        """Let an actor live here."""
         kind = type(actor)
-        handle = self._new_handle()
-        cell = ActorCell(self._core, handle, actor, kind._commands, kind._dispatchers)
+        cell = self._cells.add(actor, kind._commands, kind._dispatchers)
         actor._cell = cell
         actor._node = self
         actor._delivery = self._delivery
-        self._cells[handle] = cell
         return cell
-
-    def _new_handle(self) -> Handle:
-        # Indices are used again only after all others: peers keep handles.
-        for _ in range(MAX_INDEX):
-            self._last_index = self._last_index % MAX_INDEX + 1
-            handle = Handle.of(self.harbor, self._last_index)
-            if handle not in self._cells:
-                return handle
-        raise SkynetError(f"the node has {MAX_INDEX} actors; there are no more handles")
 
     def exit(self, cell: ActorCell) -> None:
         """End an actor, see `Actor.exit`."""
-        self._delivery.check_thread()
+        self._core.check_thread()
         if cell.alive:
             self._end(cell, "it exited", self.stop_grace)
 
@@ -228,20 +216,20 @@ class Node:
     def forget(self, cell: ActorCell, called: Sequence[int]) -> None:
         """Take an actor that is over out of the tables, and tell whom it has called."""
         self._delivery.caller_gone(cell, called)
-        del self._cells[cell.handle]
+        self._cells.remove(cell)
         del self._endings[cell]
 
     # Names
 
     def register(self, cell: ActorCell, name: Any) -> Deferred[Handle]:
         """Give an actor a name, see `Actor.register`."""
-        self._delivery.check_thread()
+        self._core.check_thread()
         _check_name(name)
         return self._names.register(cell, name)
 
     def query(self, name: Any, timeout: Any) -> Deferred[Handle]:
         """Find the owner of a name, see `Actor.query`."""
-        self._delivery.check_thread()
+        self._core.check_thread()
         _check_name(name)
         return self._names.query(name, check_timeout(timeout))
 
@@ -249,32 +237,8 @@ class Node:
 
     def sleep(self, seconds: Any) -> Deferred[None]:
         """A Deferred that fires after some seconds."""
-        self._delivery.check_thread()
-        delay = check_seconds(seconds)
-        sleep: NodeDeferred[None] = NodeDeferred(self._core.scheduler, self._not_woken)
-        self._sleeps[sleep] = self.clock.callLater(delay, self._woken, sleep)
-        return sleep
-
-    def _woken(self, sleep: NodeDeferred[None]) -> None:
-        del self._sleeps[sleep]
-        sleep.fire(None)
-
-    def _not_woken(self, sleep: NodeDeferred[None]) -> None:
-        timer = self._sleeps.pop(sleep, None)
-        if timer is not None:
-            timer.cancel()
-
-    def fork(self, cell: ActorCell, work: Any) -> Deferred[Any]:
-        """Run something beside the handlers, see `Actor.fork`."""
-        self._delivery.check_thread()
-        coroutine = coroutines.to_fork(work)
-        fork = Fork(cell)
-        if cell.gone:
-            coroutine.close()
-            fork.refuse(NotReady(f"{cell!r} has ended"))
-            return fork
-        fork.task = cell.fork(coroutine, "a fork", fork.finished, copy_context())
-        return fork
+        self._core.check_thread()
+        return self._sleeps.sleep(check_seconds(seconds))
 
     def waiting(self) -> int:
         """How many accepted messages have no fate yet."""
@@ -320,9 +284,7 @@ class Node:
         core.outboxes.stop()
         core.calls.stop()
         core.scheduler.stop()
-        for sleep in list(self._sleeps):
-            sleep.addErrback(lambda failure: failure.trap(CancelledError))
-            sleep.cancel()
+        self._sleeps.stop()
         self._has_stopped = True
         over, self._over = self._over, []
         for waiter in over:

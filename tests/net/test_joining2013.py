@@ -79,7 +79,7 @@ class JoiningTests(SynchronousTestCase):
     def caller(self, service: NodeService) -> Actor:
         """An actor to call from."""
         handle = self.successResultOf(service.node.spawn(Caller))
-        context = service.node._cells[handle]
+        context = service.node._cells.table[handle]
         assert context.actor is not None
         return context.actor
 
@@ -109,7 +109,7 @@ class JoiningTests(SynchronousTestCase):
             self.net.run(0.02)
         self.net.run(3)
         self.assertEqual([self.successResultOf(it) for it in waiting], [*range(10)])
-        callee = two.node._cells[Handle.of(2, 1)].actor
+        callee = two.node._cells.table[Handle.of(2, 1)].actor
         assert isinstance(callee, Callee)
         self.assertEqual(callee.asked, [*range(10)])
         self.end(one, two)

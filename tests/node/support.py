@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from skynet_tw import seri
 from skynet_tw.handle import Handle
-from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver
+from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver, Peer
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.dispatch import ActorCell
@@ -50,7 +50,7 @@ class FakeLink:
     :param room: how many flushes the transport takes until it says it is busy.
     """
 
-    def __init__(self, remote: FakeRemote, harbor: int, room: int | None) -> None:
+    def __init__(self, remote: FakeRemote, harbor: Peer, room: int | None) -> None:
         self.harbor = harbor
         self.room = room
         self.flushes = 0
@@ -91,8 +91,8 @@ class FakeRemote:
         #: Whether names go to the last who registers them, as in 2013.
         self.moves = False
         #: The harbors that are gone.
-        self.departed: set[int] = set()
-        self.links: dict[int, FakeLink] = {}
+        self.departed: set[Peer] = set()
+        self.links: dict[Peer, FakeLink] = {}
         self.waits: list[str] = []
         # The boot's steps: what they answer, until a test fires it.
         self.binding: Deferred[None] = Deferred()
@@ -150,7 +150,7 @@ class FakeRemote:
 
     # What a test lets happen
 
-    def up(self, harbor: int, room: int | None = None) -> FakeLink:
+    def up(self, harbor: Peer, room: int | None = None) -> FakeLink:
         """A link is up."""
         self.departed.discard(harbor)
         link = self.links[harbor] = FakeLink(self, harbor, room)
@@ -166,12 +166,12 @@ class FakeRemote:
         self.links[harbor].room = room
         self.receiver.link_ready(harbor, self.links[harbor])
 
-    def lost(self, harbor: int, reason: str = "it was cut") -> None:
+    def lost(self, harbor: Peer, reason: str = "it was cut") -> None:
         """A link breaks."""
         del self.links[harbor]
         self.receiver.link_lost(harbor, reason)
 
-    def gone(self, harbor: int, reason: str = "the master said so") -> None:
+    def gone(self, harbor: Peer, reason: str = "the master said so") -> None:
         """A harbor is gone."""
         self.departed.add(harbor)
         self.receiver.harbor_gone(harbor, reason)
@@ -274,7 +274,7 @@ class World:
 
     def actor(self, handle: int) -> Any:
         """The actor at a handle."""
-        return self.node._cells[handle].actor
+        return self.node._cells.table[handle].actor
 
     @property
     def balance(self) -> int:

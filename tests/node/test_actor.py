@@ -499,7 +499,7 @@ class SpawnTests(NodeTestCase):
         """No actor, no call, no name is left."""
         node = self.one.node
         self.assertEqual(node.actors(), [])
-        self.assertEqual(node._cells, {})
+        self.assertEqual(node._cells.table, {})
         self.assertEqual(len(node._core.calls), 0)
 
     def test_gate(self) -> None:

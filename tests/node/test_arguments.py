@@ -177,12 +177,12 @@ class ArgumentTests(NodeTestCase):
                 wrong.append(lambda d=dest, p=ptype: c.call(d, b"", ptype=p))  # type: ignore[misc]
                 wrong.append(lambda d=dest, p=ptype: c.send(d, b"", ptype=p))  # type: ignore[misc]
         node = self.one.node
-        before = dict(node._cells), node.ledger.accepted
+        before = dict(node._cells.table), node.ledger.accepted
         for one in wrong:
             with self.assertRaises((TypeError, ValueError)):
                 one()
-        self.assertEqual((dict(node._cells), node.ledger.accepted), before)
-        self.assertEqual((len(node._core.calls), node._sleeps), (0, {}))
+        self.assertEqual((dict(node._cells.table), node.ledger.accepted), before)
+        self.assertEqual((len(node._core.calls), len(node._sleeps)), (0, 0))
         self.assertEqual(self.one.clock.getDelayedCalls(), [])
 
     def test_addresses(self) -> None:

@@ -175,7 +175,7 @@ class DepthTests(NodeTestCase):
             self.spawn(self.one, Named, n)
         self.client.register("N0")
         self.one.turn()
-        self.assertIn("N1000", self.one.node._cells)
+        self.assertIn("N1000", self.one.node._cells.table)
 
     def test_calls(self) -> None:
         """A call that calls, a redirect that redirects, an end that ends another."""

@@ -128,7 +128,7 @@ class EndTests(NodeTestCase):
         self.assertNoResult(watched)
         self.one.later(1)
         self.successResultOf(watched)
-        self.assertNotIn(handle, self.one.node._cells)
+        self.assertNotIn(handle, self.one.node._cells.table)
 
     def test_exit_in_start(self) -> None:
         """An actor that exits while it starts has not started."""

@@ -594,7 +594,7 @@ class ExitTests(EndingTestCase):
             self.assertEqual(self.log, log)
             for called in calls:
                 self.refused(called)
-            self.assertNotIn(handle, one.node._cells)
+            self.assertNotIn(handle, one.node._cells.table)
             # Those that await in spite of their end.
             self.flushLoggedErrors(RuntimeError)
 

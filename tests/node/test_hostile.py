@@ -644,7 +644,7 @@ class LifeTests(HostileTestCase):
     def gone(self, world: World) -> None:
         """Nothing is left of an actor that did not start."""
         self.assertEqual(world.node.actors(), [])
-        self.assertEqual(world.node._cells, {})
+        self.assertEqual(world.node._cells.table, {})
         self.assertEqual(len(world.node._core.calls), 0)
         self.assertEqual(world.clock.getDelayedCalls(), [])
 
@@ -812,7 +812,7 @@ class LifeTests(HostileTestCase):
                 self.assertEqual(self.call(world, handle, "EXIT"), "bye")
                 world.turn(1)
                 self.assertIn("it exited", self.successResultOf(watch))
-                self.assertNotIn(handle, world.node._cells)
+                self.assertNotIn(handle, world.node._cells.table)
                 self.assertEqual(self.errors(), 1)
                 self.lives(world, other)
 
@@ -869,7 +869,7 @@ class LifeTests(HostileTestCase):
                 self.assertEqual(self.errors(), 1)
                 actor.exit()
                 world.turn()
-                self.assertNotIn(handle, world.node._cells)
+                self.assertNotIn(handle, world.node._cells.table)
         with self.case("metaclass") as world:
             kind = Noted("Strange", (Hostile,), {})
             handle, actor = self.spawn(world, kind)

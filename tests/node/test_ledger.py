@@ -196,12 +196,12 @@ class Walk:
                 waits.pop().callback(1)
 
     def end(self) -> None:
-        context = self.node._cells.get(self.local())
+        context = self.node._cells.table.get(self.local())
         if context is not None and context.actor is not self.client:
             context.actor.exit()
 
     def register(self) -> None:
-        context = self.node._cells.get(self.local())
+        context = self.node._cells.table.get(self.local())
         if context is not None:
             registered = context.actor.register(self.random.choice(NAMES))
             registered.addErrback(lambda failure: None)

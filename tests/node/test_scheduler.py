@@ -64,7 +64,7 @@ class FairnessTests(NodeTestCase):
         node = Node(clock)
         spawned = node.spawn(Echo)
         handle = self.successResultOf(spawned)
-        actor: Any = node._cells[handle].actor
+        actor: Any = node._cells.table[handle].actor
         client = node.client()
         for n in range(1000):
             client.send(handle, "NOTE", n)

@@ -780,7 +780,7 @@ class ContextTests(NodeTestCase):
         for handle in (self.handle, other):
             seen = self.call(self.one, handle, "GET")
             self.assertEqual(seen, ("clean", self.precision))
-        self.one.node._cells[other].actor.exit()
+        self.one.node._cells.table[other].actor.exit()
         self.one.turn()
 
     def test_plain(self) -> None:
