@@ -31,6 +31,7 @@ COMPILED = [
     "skynet_tw/node/core.py",
     "skynet_tw/node/delivery.py",
     "skynet_tw/node/dispatch.py",
+    "skynet_tw/node/driven.py",
     "skynet_tw/node/incoming.py",
     "skynet_tw/node/ledger.py",
     "skynet_tw/node/node.py",

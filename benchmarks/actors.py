@@ -12,12 +12,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.logger import Logger
 
 from skynet_tw import Actor, command
@@ -166,9 +166,11 @@ class Load(Profiled):
         k: float = 1,
         n: float = math.inf,
         s: float = math.inf,
+        style: str = "fork",
     ) -> tuple[float, float, list[float]]:
         """Ask *n* times, or for *s* seconds, with *k* questions under way at a time.
 
+        :param style: how an actor of Twisted's users does that.
         :returns: seconds, CPU seconds of this process, and the sorted times in µs.
         """
         times: list[float] = []
@@ -191,6 +193,18 @@ class Load(Profiled):
             if running == 0:
                 done.callback(None)
 
+        @inlineCallbacks
+        def inline() -> Generator[Deferred[Any], Any, None]:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                begun = clock()
+                if begun >= end:
+                    break
+                answer = yield cast("Deferred[Any]", ask())
+                times.append((clock() - begun) * 1e6)
+                assert answer == expected, answer
+
         async def guarded() -> None:
             try:
                 await work()
@@ -198,9 +212,16 @@ class Load(Profiled):
                 if not done.called:
                     done.errback()
 
-        for _ in range(running):
-            self.fork(guarded())
-        await done
+        if style == "gather":
+            await gatherResults(
+                [Deferred.fromCoroutine(work()) for _ in range(running)]
+            )
+        elif style == "inline":
+            await gatherResults([inline() for _ in range(running)])
+        else:
+            for _ in range(running):
+                self.fork(guarded())
+            await done
         seconds = clock() - start
         cpu = time.process_time() - cpu
         times.sort()
@@ -213,12 +234,14 @@ class Load(Profiled):
         k: float,
         n: float,
         s: float,
+        style: str = "fork",
         expected: Any = (1, "hello"),
     ) -> dict[str, Any]:
         """Measure calls; *dest* tells the CPU time of its process, None for ours."""
         await self._measure(ask, expected, k, min(n, WARM))
         server = await self.call(dest, "CPU") if dest else 0.0
-        seconds, cpu, times = await self._measure(ask, expected, k, n, s)
+        measured = await self._measure(ask, expected, k, n, s, style)
+        seconds, cpu, times = measured
         server = await self.call(dest, "CPU") - server if dest else 0.0
         n = len(times)
         return {
@@ -235,22 +258,31 @@ class Load(Profiled):
     # The jobs, in the order of loadgen.lua
 
     async def job_calls(
-        self, dest: str, k: float = 64, n: float = math.inf, s: float = math.inf
+        self,
+        dest: str,
+        k: float = 64,
+        n: float = math.inf,
+        s: float = math.inf,
+        style: str = "fork",
     ) -> dict[str, Any]:
         def ask() -> Awaitable[Any]:
             return self.call(dest, "ECHO", 1, "hello")
 
-        return await self._measure_calls(ask, dest, k, n, s)
+        return await self._measure_calls(ask, dest, k, n, s, style)
 
     async def job_local(
-        self, k: float = 64, n: float = math.inf, s: float = math.inf
+        self,
+        k: float = 64,
+        n: float = math.inf,
+        s: float = math.inf,
+        style: str = "fork",
     ) -> dict[str, Any]:
         dest = await self.spawn(Echo)
 
         def ask() -> Awaitable[Any]:
             return self.call(dest, "ECHO", 1, "hello")
 
-        return await self._measure_calls(ask, None, k, n, s)
+        return await self._measure_calls(ask, None, k, n, s, style)
 
     async def job_oneway(self, dest: str, n: float = 100_000) -> dict[str, Any]:
         await self._send(dest, min(n, WARM))

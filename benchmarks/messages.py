@@ -15,6 +15,13 @@ def call_options(parser: ArgumentParser) -> None:
     parser.add_argument("--inflight", type=int, default=64, metavar="K")
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--count", type=int, help="calls at most")
+    parser.add_argument(
+        "--style",
+        choices=["fork", "gather", "inline"],
+        default="fork",
+        help="how our actor has K in flight: forked coroutines, gatherResults of"
+        " Deferred.fromCoroutine, or inlineCallbacks (default: fork)",
+    )
 
 
 def call(network: Network, options: Namespace) -> Result:
@@ -22,6 +29,7 @@ def call(network: Network, options: Namespace) -> Result:
     bounds = f"k={options.inflight},s={options.seconds}"
     if options.count:
         bounds += f",n={options.count}"
+    bounds += f",style={options.style}"
     if options.layer == "local":
         return network.node(f"loadgen local:{bounds} quit").result()
     network.server()

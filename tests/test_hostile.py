@@ -306,7 +306,7 @@ class HostileTests(SynchronousTestCase):
         node = service.node
         self.assertEqual(node.ledger.balance(node.waiting()), 0)
         self.assertEqual(node._core.backlog.count, 0)
-        self.assertEqual(node._sleeps, {})
+        self.assertEqual(len(node._sleeps), 0)
         for context in node.actors():
             self.assertEqual((context.calls, context.tasks), ({}, {}))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred
 
 from .deferred import Listened
+from .driven import GOT_RESULT, Driven
 from .requests import Call
 
 
@@ -76,6 +77,20 @@ class Reply(Listened[Any]):
             Deferred.addBoth(self, task.wake)
 
     if not TYPE_CHECKING:
+
+        def addBoth(self, callback, *args, **kwargs):  # noqa: N802
+            call = self.call
+            if (
+                callback is GOT_RESULT
+                and call.task is None
+                and not call.shared
+                and not call.over
+            ):
+                # The answer is sent into the coroutine directly.
+                _waits, coroutine, status, variables = args
+                call.task = Driven(call.caller, coroutine, status, variables)
+                return self
+            return super().addBoth(callback, *args, **kwargs)
 
         def callback(self, result):
             """Somebody else than the node answers: its own answer will be late."""

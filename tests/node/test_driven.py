@@ -1,0 +1,289 @@
+"""Coroutines that Twisted drives, in an actor: all goes as with other Deferreds."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    gatherResults,
+    inlineCallbacks,
+    succeed,
+)
+
+from skynet_tw.errors import CallTimeout, LinkLost, RemoteError, SkynetError
+from skynet_tw.handle import Handle
+from skynet_tw.node import driven
+from skynet_tw.node.actor import Actor, command
+
+from .support import Echo, NodeTestCase, World, cell_of
+
+FAR = Handle(0x0200000A)
+
+
+class User(Actor):
+    """Uses Twisted's own drivers of coroutines in its handlers."""
+
+    def __init__(self) -> None:
+        self.ends: list[Any] = []
+        self.senders: list[int] = []
+
+    @command
+    async def GATHER(self, dest: int, count: int, times: int) -> list[Any]:
+        async def work(first: int) -> list[Any]:
+            got = []
+            for n in range(times):
+                got.append(await self.call(dest, "SAME", first + n))
+                self.senders.append(self.sender)
+            return got
+
+        return await gatherResults(
+            [Deferred.fromCoroutine(work(n * times)) for n in range(count)]
+        )
+
+    @command
+    @inlineCallbacks
+    def INLINE(self, dest: int, times: int) -> Generator[Deferred[Any], Any, list[Any]]:
+        got = []
+        for n in range(times):
+            got.append((yield self.call(dest, "SAME", n)))
+            self.senders.append(self.sender)
+        return got
+
+    @command
+    @inlineCallbacks
+    def MIXED(self, dest: int) -> Generator[Any, Any, list[Any]]:
+        """Waits for all that a generator may yield, calls between."""
+
+        async def coroutine() -> Any:
+            return await self.call(dest, "SAME", 3)
+
+        shared = self.call(dest, "SAME", 5)
+        shared.addCallback(lambda value: value + 1)
+        got = [
+            (yield self.call(dest, "SAME", 0)),
+            (yield 1),
+            (yield succeed(2)),
+            (yield coroutine()),
+            (yield self.sleep(1)),
+            (yield self.call(dest, "SAME", 4)),
+            (yield shared),
+        ]
+        for n in range(3000):  # None of these may grow the stack.
+            got[1] = yield n
+            got[2] = yield succeed(n)
+        return [*got, (yield self.call(dest, "SAME", 7))]
+
+    @command
+    async def TRY(self, dest: int, *request: Any, timeout: float = 5.0) -> str:
+        """The error of a call after one that succeeds, in words."""
+
+        async def work() -> str:
+            await self.call(dest, "SAME", 0)
+            try:
+                await self.call(dest, *request, timeout=timeout)
+            except Exception as error:
+                return type(error).__name__
+            return "none"
+
+        return await Deferred.fromCoroutine(work())
+
+    @command
+    async def RAISE(self, dest: int) -> Any:
+        async def work() -> None:
+            await self.call(dest, "SAME", 0)
+            await self.call(dest, "SAME", 0)
+            raise ValueError("mine")
+
+        return await Deferred.fromCoroutine(work())
+
+    @command
+    def START(self, dest: int, times: int) -> None:
+        """Begin calls that nobody may ever answer."""
+
+        async def work() -> None:
+            for _ in range(times):
+                await self.call(dest, "SAME", 0)
+            await self.call(dest, "WAIT", timeout=60)
+
+        self.work = Deferred.fromCoroutine(work())
+        self.work.addBoth(self.ends.append)
+
+    @command
+    def CANCEL(self) -> None:
+        self.work.cancel()
+
+    @command
+    def FIRE(self) -> None:
+        """Fire what is not its own."""
+        self.work.callback("fired")
+
+
+class _UserTestCase(NodeTestCase):
+    """An actor that uses Twisted's drivers, and one that it calls."""
+
+    def setUp(self) -> None:
+        self.one = self.world()
+        self.client = self.one.node.client()
+        self.handle, self.echo = self.spawn(self.one, Echo)
+        self.where, self.user = self.spawn(self.one, User)
+
+    def ask(self, *request: Any) -> Any:
+        """The answer of the user to a request."""
+        called = self.client.call(self.where, *request)
+        for _ in range(5):
+            self.one.turn(0.5)
+        return self.successResultOf(called)
+
+    def serve(self, world: World) -> None:
+        """Answer what leaves for the other node, and what that leads to."""
+        while sent := world.remote.take():
+            for one in sent:
+                world.remote.answer(one, *one.values[1:])
+            world.turn()
+
+    def start(self, times: int) -> None:
+        """Let the user wait for an answer, after some calls."""
+        self.client.send(self.where, "START", self.handle, times)
+        self.one.turn()
+        self.assertEqual(self.user.ends, [])
+
+
+class DrivenTests(_UserTestCase):
+    """``fromCoroutine`` and ``inlineCallbacks`` over calls, near and far."""
+
+    def test_near(self) -> None:
+        """Each gathered coroutine gets the answers to its own calls, in order."""
+        got = self.ask("GATHER", self.handle, 3, 4)
+        self.assertEqual(got, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])
+        self.assertEqual(set(self.user.senders), {self.client.handle})
+
+    def test_far(self) -> None:
+        """So it is with calls to another node."""
+        self.one.remote.up(2)
+        called = self.client.call(self.where, "GATHER", FAR, 3, 4)
+        self.one.turn()
+        self.serve(self.one)
+        got = self.successResultOf(called)
+        self.assertEqual(got, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])
+        self.assertEqual(set(self.user.senders), {self.client.handle})
+
+    def test_inline(self) -> None:
+        """``inlineCallbacks`` gets its answers, and keeps the sender."""
+        self.assertEqual(self.ask("INLINE", self.handle, 4), [0, 1, 2, 3])
+        self.assertEqual(set(self.user.senders), {self.client.handle})
+
+    def test_mixed(self) -> None:
+        """What is no call is waited for as Twisted does it, between calls."""
+        got = self.ask("MIXED", self.handle)
+        self.assertEqual(got, [0, 2999, 2999, 3, None, 4, 6, 7])
+
+    def test_errors(self) -> None:
+        """An error is raised where the answer is awaited."""
+        self.assertEqual(self.ask("TRY", self.handle, "FAIL"), RemoteError.__name__)
+        self.flushLoggedErrors(ValueError)
+
+    def test_time(self) -> None:
+        """So is the end of the time limit."""
+        called = self.client.call(self.where, "TRY", self.handle, "WAIT")
+        self.one.later(6)
+        self.assertEqual(self.successResultOf(called), CallTimeout.__name__)
+
+    def test_lost(self) -> None:
+        """So is the loss of the link."""
+        self.one.remote.up(2)
+        called = self.client.call(self.where, "TRY", FAR, "X")
+        self.one.turn()
+        self.one.remote.answer(self.one.remote.one(), 0)
+        self.one.turn()
+        self.one.remote.lost(2)
+        self.assertEqual(self.successResultOf(called), LinkLost.__name__)
+
+    def test_raises(self) -> None:
+        """What such a coroutine raises reaches who awaits it."""
+        called = self.client.call(self.where, "RAISE", self.handle)
+        self.one.turn()
+        self.assertIn("mine", str(self.failureResultOf(called, RemoteError)))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_cancel(self) -> None:
+        """To cancel its Deferred cancels the call that it waits for."""
+        for times in (0, 1, 5):
+            with self.subTest(times=times):
+                self.start(times)
+                self.client.send(self.where, "CANCEL")
+                self.one.turn()
+                [end] = self.user.ends
+                end.trap(CancelledError)
+                self.assertEqual(cell_of(self.user).calls, {})
+                self.user.ends.clear()
+
+    def test_actor_ends(self) -> None:
+        """The end of the actor is an error of the call that it waits for."""
+        self.start(3)
+        self.user.exit()
+        self.one.turn()
+        [end] = self.user.ends
+        end.trap(SkynetError)
+
+    def test_second_listener(self) -> None:
+        """A callback that is added to an awaited reply runs as well."""
+        reply = self.client.call(self.handle, "WAIT", 1)
+
+        async def work() -> Any:
+            await self.client.call(self.handle, "SAME", 0)
+            return await reply
+
+        work_ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        reply_ends = self.ends(reply)
+        self.echo.waits.pop().callback(7)
+        self.one.turn()
+        # A coroutine takes the result out of the Deferred, as it does in Twisted.
+        self.assertEqual((work_ends, reply_ends), ([7], [None]))
+
+
+class WithoutTests(DrivenTests):
+    """All the same holds where Twisted calls its functions otherwise."""
+
+    def setUp(self) -> None:
+        from skynet_tw.node import reply
+
+        self.patch(reply, "GOT_RESULT", object())
+        super().setUp()
+
+
+class UsedTests(_UserTestCase):
+    """The direct way is there, and is taken."""
+
+    def test_known(self) -> None:
+        """This Twisted has the function by which coroutines wait."""
+        self.assertIs(driven.GOT_RESULT, defer._gotResultInlineCallbacks)
+
+    def test_taken(self) -> None:
+        """An answer is sent into the coroutine, without callbacks of the reply."""
+        replies: list[Deferred[Any]] = []
+
+        async def work() -> Any:
+            for _ in range(2):
+                replies.append(self.client.call(self.handle, "SAME", 1))
+                await replies[-1]
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        self.assertEqual(ends, [None])
+        self.assertEqual([r.__dict__.get("_callbacks") for r in replies], [None] * 2)
+
+    def test_fired(self) -> None:
+        """Who fires the coroutine's own Deferred gets an error logged, no more."""
+        self.start(2)
+        self.client.send(self.where, "FIRE")
+        self.one.turn()
+        self.echo.waits.pop().callback(1)
+        self.one.turn()
+        self.assertEqual(self.user.ends, ["fired"])
+        errors = self.flushLoggedErrors(defer.AlreadyCalledError)
+        self.assertEqual(len(errors), 1)
