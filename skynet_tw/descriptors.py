@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from .errors import SkynetError
-from .net.transport import address_text, drop_transport
+from .net.kit.transport import abort_transport, address_text
 
 
 def objection(descriptor: Any) -> str | None:
@@ -107,4 +107,4 @@ class _SelectFactory:
                 count=self._dropped,
                 reason=reason,
             )
-        drop_transport(transport)
+        abort_transport(transport)

@@ -29,13 +29,13 @@ from .boot import Boot, Start
 from .descriptors import SelectServerEndpoint
 from .errors import BadAddress, BootFailed
 from .logs import keep_every_event
-from .net.harbor import HarborRemote
-from .net.harbor2013 import HarborRemote2013
-from .net.limits import ConnectionLimits
-from .net.master import MasterFactory
-from .net.master2013 import MasterFactory2013
-from .net.port import MasterPort
-from .net.remote import DEFAULT_RETRY_POLICY
+from .net.harbor.master import HarborMasterFactory
+from .net.harbor.remote import HarborRemote
+from .net.harbor2013.master import HarborMasterFactory2013
+from .net.harbor2013.remote import HarborRemote2013
+from .net.kit.limits import ConnectionLimits
+from .net.kit.master_port import MasterPort
+from .net.kit.member import DEFAULT_RETRY_POLICY
 from .node.datacenter import DataCenter
 from .node.limits import Limits
 from .node.node import Node
@@ -109,11 +109,11 @@ def build(
     is_2013 = config.wire == "2013"
     master: MasterPort | None = None
     if config.standalone is not None:
-        factory: MasterFactory | MasterFactory2013
+        factory: HarborMasterFactory | HarborMasterFactory2013
         if is_2013:
-            factory = MasterFactory2013(clock, client, retry_policy, limits)
+            factory = HarborMasterFactory2013(clock, client, retry_policy, limits)
         else:
-            factory = MasterFactory(clock, limits)
+            factory = HarborMasterFactory(clock, limits)
         port = addresses.Reachable(
             _endpoint("standalone", server, config.standalone), client
         )

@@ -34,10 +34,10 @@ from skynet_tw import (
 )
 from skynet_tw.boot import Start
 from skynet_tw.errors import BootFailed
-from skynet_tw.net.master import MasterFactory
+from skynet_tw.net.harbor.master import HarborMasterFactory
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
-from skynet_tw.wire.master import Hello, Wait, encode
+from skynet_tw.wire.control import Hello, Wait, encode
 
 from .net.world import Stranger
 
@@ -122,12 +122,12 @@ class LoneMaster:
     def __init__(self, nodes: MemoryNodes) -> None:
         self._nodes = nodes
         self._port: IListeningPort | None = None
-        self._factory: MasterFactory | None = None
+        self._factory: HarborMasterFactory | None = None
 
     def start(self) -> None:
         """Listen."""
         nodes = self._nodes
-        self._factory = MasterFactory(nodes.clock)
+        self._factory = HarborMasterFactory(nodes.clock)
         listening = nodes.network.server(nodes.master).listen(self._factory)
         self._port = nodes.result(listening)
 

@@ -41,7 +41,7 @@ from zope.interface import implementer
 from skynet_tw import Actor, Handle, LinkLost, PType, RemoteError, TooLarge, command
 from skynet_tw.boot import Start
 from skynet_tw.errors import BootFailed
-from skynet_tw.net.limits import ConnectionLimits
+from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.options import check
 from skynet_tw.seri import pack, unpack
 from skynet_tw.service import NodeService

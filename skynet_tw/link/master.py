@@ -23,9 +23,9 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..errors import BadAddress, OtherWire
+from ..errors import BadAddress, OtherWire, ProtocolError
 from ..handle import Handle, check_global_name
-from ..wire.master import (
+from ..wire.control import (
     NOT_2013,
     Connect,
     ControlReader,
@@ -40,26 +40,15 @@ from ..wire.master import (
     Wait,
     encode,
 )
-from .notice import Notice
+from .desk import Desk
+from .effects import Close, Effect, Write
 
 #: Names that one master keeps; a slave gone wild must not fill its memory.
 MAX_NAMES = 65536
 
 
-@dataclass(slots=True)
-class Effects:
-    """What is to be done after something happened to a master, in this order."""
-
-    #: Bytes to write, each with the connection to write them to.
-    writes: list[tuple[Hashable, bytes]] = field(default_factory=list)
-    #: Connections to close, each with the reason; the master knows them no more.
-    closes: list[tuple[Hashable, str]] = field(default_factory=list)
-    #: What should be logged.
-    notices: list[Notice] = field(default_factory=list)
-
-
 @dataclass(eq=False, slots=True)
-class Slave:
+class SlaveEntry:
     """A slave whose control connection is up."""
 
     #: Its id.
@@ -108,7 +97,7 @@ class _Core:
 def _make_control() -> Callable[[_Core], _Control]:
     builder = TypeMachineBuilder(_Control, _Core)
 
-    def join(control: _Control, core: _Core, hello: Hello) -> Slave:
+    def join(control: _Control, core: _Core, hello: Hello) -> SlaveEntry:
         return core.master._join(core.connection, core.peer, hello)
 
     stranger = builder.state("stranger")
@@ -135,7 +124,9 @@ def _make_control() -> Callable[[_Core], _Control]:
         core.master._close(core.connection, reason)
 
     @pep614(member.upon(_Control.take).loop())
-    def serve(control: _Control, core: _Core, slave: Slave, record: Record) -> None:
+    def serve(
+        control: _Control, core: _Core, slave: SlaveEntry, record: Record
+    ) -> None:
         if isinstance(record, Register):
             core.master._register(slave, record)
         elif isinstance(record, Query):
@@ -146,12 +137,12 @@ def _make_control() -> Callable[[_Core], _Control]:
             core.master._ignore(slave, record)
 
     @pep614(member.upon(_Control.drop).to(ended))
-    def expel(control: _Control, core: _Core, slave: Slave, reason: str) -> None:
+    def expel(control: _Control, core: _Core, slave: SlaveEntry, reason: str) -> None:
         core.master._close(core.connection, reason)
         core.master._leave(slave, reason)
 
     @pep614(member.upon(_Control.lost).to(ended))
-    def leave(control: _Control, core: _Core, slave: Slave, reason: str) -> None:
+    def leave(control: _Control, core: _Core, slave: SlaveEntry, reason: str) -> None:
         core.master._leave(slave, reason)
 
     return builder.build()
@@ -160,20 +151,19 @@ def _make_control() -> Callable[[_Core], _Control]:
 _control_machine = _make_control()
 
 
-class Master:
+class Master(Desk[_Control, ControlReader]):
     """The table of slaves and names, fed by any number of connections.
 
     :param seconds: gives the time, in seconds.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
+        super().__init__()
         self._seconds = seconds
-        self._controls: dict[Hashable, tuple[_Control, ControlReader]] = {}
         #: The slaves whose control connection is up, in the order of their joining.
-        self.slaves: dict[int, Slave] = {}
+        self.slaves: dict[int, SlaveEntry] = {}
         #: The names and their owners.
         self.names: dict[str, int] = {}
-        self._effects = Effects()
 
     def connected(self, connection: Hashable, peer: str) -> None:
         """Somebody opened a connection.
@@ -182,52 +172,38 @@ class Master:
         :param peer: the other end, for the log.
         """
         control = _control_machine(_Core(self, connection, peer))
-        self._controls[connection] = (control, ControlReader())
+        self._connections[connection] = (control, ControlReader())
 
-    def feed(self, connection: Hashable, data: bytes) -> Effects:
+    def feed(self, connection: Hashable, data: bytes) -> list[Effect]:
         """Take what was read from a connection; a closed one is ignored."""
-        entry = self._controls.get(connection)
+        entry = self._connections.get(connection)
         if entry is not None:
             control, reader = entry
             for record in reader.feed(data):
                 control.take(record)
             if reader.error is not None:
                 if isinstance(reader.error, OtherWire):
-                    self._effects.writes.append((connection, NOT_2013))
+                    self._effects.add(Write(NOT_2013, connection))
                 control.drop(str(reader.error))
-        return self._take_effects()
+        return self._effects.take()
 
-    def lost(self, connection: Hashable, reason: str) -> Effects:
+    def lost(self, connection: Hashable, reason: str) -> list[Effect]:
         """A connection is gone; a closed one is ignored."""
-        entry = self._controls.pop(connection, None)
+        entry = self._connections.pop(connection, None)
         if entry is not None:
             entry[0].lost(reason)
-        return self._take_effects()
+        return self._effects.take()
 
     def joined(self, connection: Hashable) -> bool:
         """Whether a connection is that of a slave."""
         return any(s.connection is connection for s in self.slaves.values())
 
-    def half_open(self, connection: Hashable) -> int | None:
-        """A number that grows as an incomplete packet does; None if there is none."""
-        entry = self._controls.get(connection)
-        if entry is None or not entry[1].rest.kept:
-            return None
-        return entry[1].rest.changes
-
-    def _take_effects(self) -> Effects:
-        effects, self._effects = self._effects, Effects()
-        return effects
-
-    def _notice(self, format: str, /, *, warn: bool = False, **fields: object) -> None:
-        self._effects.notices.append(Notice(format, fields, warn))
-
-    def _write(self, slave: Slave, packet: Packet) -> None:
-        self._effects.writes.append((slave.connection, encode(packet)))
+    def _write(self, slave: SlaveEntry, packet: Packet) -> None:
+        self._effects.add(Write(encode(packet), slave.connection))
 
     def _close(self, connection: Hashable, reason: str) -> None:
-        self._controls.pop(connection, None)
-        self._effects.closes.append((connection, reason))
+        self._connections.pop(connection, None)
+        self._effects.add(Close(ProtocolError(reason), connection))
 
     def _objection(self, peer: str, record: Record) -> str | None:
         """Why a first packet is refused, None if it is in order."""
@@ -240,7 +216,7 @@ class Master:
             return None
         holder.refused += 1
         if holder.refused == 1:
-            self._notice(
+            self._effects.log(
                 "master: refused {peer}, which wants to be harbor {harbor} at"
                 " {address}: that id is held by {holder} at {holder_address}"
                 " for {seconds:.0f} s",
@@ -254,8 +230,8 @@ class Master:
             )
         return f"harbor id {record.harbor} is in use by {holder.peer}"
 
-    def _join(self, connection: Hashable, peer: str, hello: Hello) -> Slave:
-        new = Slave(
+    def _join(self, connection: Hashable, peer: str, hello: Hello) -> SlaveEntry:
+        new = SlaveEntry(
             hello.harbor,
             hello.address,
             connection,
@@ -272,14 +248,14 @@ class Master:
             self._write(slave, Connect(hello.harbor, hello.address))
         count = len(self.slaves) - len(blind)
         self._write(new, Wait(count, follows=new.redials))
-        self._notice(
+        self._effects.log(
             "master: harbor {harbor} at {address} joined from {peer}",
             harbor=hello.harbor,
             address=hello.address,
             peer=peer,
         )
         if blind:
-            self._notice(
+            self._effects.log(
                 "master: harbor {harbor} is back; the harbors {blind} saw it die, are"
                 " original Skynet, and will not link to it; stop all of these, then"
                 " start them again",
@@ -296,19 +272,19 @@ class Master:
         self.slaves[hello.harbor] = new
         return new
 
-    def _leave(self, slave: Slave, reason: str) -> None:
+    def _leave(self, slave: SlaveEntry, reason: str) -> None:
         del self.slaves[slave.harbor]
         for other in self.slaves.values():
             other.saw_die.add(slave.harbor)
             self._write(other, Dead(slave.harbor))
-        self._notice(
+        self._effects.log(
             "master: harbor {harbor} at {address} left: {reason}",
             harbor=slave.harbor,
             address=slave.address,
             reason=reason,
         )
 
-    def _register(self, slave: Slave, request: Register) -> None:
+    def _register(self, slave: SlaveEntry, request: Register) -> None:
         name, handle = request.name, request.handle
         owner = self.names.get(name)
         try:
@@ -316,7 +292,7 @@ class Master:
             if owner is None and len(self.names) >= MAX_NAMES:
                 raise BadAddress(f"there are {MAX_NAMES} names already")
         except BadAddress as error:
-            self._notice(
+            self._effects.log(
                 "master: harbor {harbor} cannot register {name!r}: {error}",
                 warn=True,
                 harbor=slave.harbor,
@@ -327,7 +303,7 @@ class Master:
         if owner is not None and owner != handle:
             harbor = Handle(owner).harbor
             if harbor != Handle(handle).harbor and harbor in self.slaves:
-                self._notice(
+                self._effects.log(
                     "master: harbor {harbor} cannot register {name!r} for {handle}:"
                     " it belongs to {owner}",
                     warn=True,
@@ -341,16 +317,16 @@ class Master:
         for member in self.slaves.values():
             self._write(member, Name(name, handle))
 
-    def _query(self, slave: Slave, request: Query) -> None:
+    def _query(self, slave: SlaveEntry, request: Query) -> None:
         handle = self.names.get(request.name)
         if handle is not None:
             self._write(slave, Name(request.name, handle))
 
-    def _ignore(self, slave: Slave, record: Record) -> None:
+    def _ignore(self, slave: SlaveEntry, record: Record) -> None:
         slave.ignored += 1
         if slave.ignored > 1:
             return
-        self._notice(
+        self._effects.log(
             "master: ignored a packet of harbor {harbor}: {record!r:.60}",
             harbor=slave.harbor,
             record=record,

@@ -24,36 +24,22 @@ from automat import TypeMachineBuilder, pep614
 
 from ..errors import ProtocolError
 from ..handle import Handle
+from ..wire.control import Connect, Hello, Malformed, Name, Query, Register
 from ..wire.harbor2013 import (
     NAME_SIZE,
     Request,
     RequestReader,
-    encode_told,
+    encode_announcement,
 )
-from ..wire.master import Connect, Hello, Malformed, Name, Query, Register
+from .desk import Desk
+from .effects import Close, Dial, Effect, StopDialing, Write
 from .master import MAX_NAMES
-from .membership import Dial, StopDialing
-from .notice import Notice
 
 #: Names that are kept for a harbor which is not connected; it can ask for others.
 MAX_MISSED = 4096
 
 #: Connections whose harbor registered by another one since, or cannot be dialed.
 MAX_PARTED = 64
-
-
-@dataclass(slots=True)
-class Effects:
-    """What is to be done after something happened to a master, in this order."""
-
-    #: Harbors to dial, and to leave; `StopDialing` ends the connection, too.
-    dials: list[Dial | StopDialing] = field(default_factory=list)
-    #: Bytes to write to harbors, on the connections that dialing them led to.
-    writes: list[tuple[int, bytes]] = field(default_factory=list)
-    #: Connections of harbors to close, each with the reason.
-    closes: list[tuple[Hashable, ProtocolError]] = field(default_factory=list)
-    #: What should be logged.
-    notices: list[Notice] = field(default_factory=list)
 
 
 class _Member(Protocol):
@@ -81,7 +67,7 @@ class Member:
 
     #: Its id.
     harbor: int
-    master: Master
+    master: Master2013
     #: Where it is dialed.
     address: str = ""
     #: Its own connection, by which it registered.
@@ -97,7 +83,7 @@ class Member:
     def dial(self) -> None:
         """Dial its address, in place of any other."""
         self.connected = False
-        self.master._effects.dials.append(Dial(self.harbor, self.address))
+        self.master._effects.add(Dial(self.harbor, self.address))
 
 
 def _make_member() -> Callable[[Member], _Member]:
@@ -132,7 +118,7 @@ def _make_member() -> Callable[[Member], _Member]:
 
     @pep614(broken.upon(_Member.connected).to(present))
     def catch_up(_: _Member, member: Member) -> None:
-        member.master._notice(
+        member.master._effects.log(
             "master: dialed harbor {harbor} at {address} again",
             harbor=member.harbor,
             address=member.address,
@@ -164,18 +150,17 @@ def _make_member() -> Callable[[Member], _Member]:
 _member_machine = _make_member()
 
 
-class Master:
+class Master2013(Desk[str, RequestReader]):
     """The table of harbors and names."""
 
     def __init__(self) -> None:
-        self._requests: dict[Hashable, tuple[str, RequestReader]] = {}
+        super().__init__()
         #: The harbors that registered and are not gone, by id.
         self.members: dict[int, Member] = {}
         #: The names and their owners.
         self.names: dict[str, int] = {}
         # Whoever parted last is at the end.
         self._parted: dict[Hashable, None] = {}
-        self._effects = Effects()
 
     def connected(self, connection: Hashable, peer: str) -> None:
         """Somebody opened a connection.
@@ -183,65 +168,51 @@ class Master:
         :param connection: what stands for it in everything that follows.
         :param peer: the other end, for the log.
         """
-        self._requests[connection] = (peer, RequestReader())
+        self._connections[connection] = (peer, RequestReader())
 
-    def feed(self, connection: Hashable, data: bytes) -> Effects:
+    def feed(self, connection: Hashable, data: bytes) -> list[Effect]:
         """Take what was read from a connection; a closed one is ignored."""
-        entry = self._requests.get(connection)
+        entry = self._connections.get(connection)
         if entry is not None:
             peer, reader = entry
             for request in reader.feed(data):
                 self._serve(connection, peer, request)
             if reader.error is not None:
-                self._effects.closes.append((connection, reader.error))
+                self._effects.add(Close(reader.error, connection))
                 self._hung_up(connection)
-        return self._take()
+        return self._effects.take()
 
-    def lost(self, connection: Hashable) -> Effects:
+    def lost(self, connection: Hashable, reason: str) -> list[Effect]:
         """A connection is gone; a closed one is ignored."""
         self._hung_up(connection)
-        return self._take()
+        return self._effects.take()
 
     def joined(self, connection: Hashable) -> bool:
         """Whether a harbor registered by a connection."""
         return any(m.connection == connection for m in self.members.values())
 
-    def half_open(self, connection: Hashable) -> int | None:
-        """A number that grows as an incomplete frame does; None if there is none."""
-        entry = self._requests.get(connection)
-        if entry is None or not entry[1].rest.kept:
-            return None
-        return entry[1].rest.changes
-
-    def reached(self, harbor: int) -> Effects:
+    def reached(self, harbor: int) -> list[Effect]:
         """The connection that we dialed is up."""
         self._tell(harbor, lambda machine: machine.connected())
-        return self._take()
+        return self._effects.take()
 
-    def unreached(self, harbor: int, reason: str) -> Effects:
+    def unreached(self, harbor: int, reason: str) -> list[Effect]:
         """The connection that we dialed is gone."""
         self._tell(harbor, lambda machine: machine.lost(reason))
-        return self._take()
+        return self._effects.take()
 
-    def give_up(self, harbor: int, reason: str) -> Effects:
+    def give_up(self, harbor: int, reason: str) -> list[Effect]:
         """A harbor was dialed for long enough in vain."""
         self._tell(harbor, lambda machine: machine.give_up(reason))
-        return self._take()
+        return self._effects.take()
 
     def _tell(self, harbor: int, what: Callable[[_Member], None]) -> None:
         member = self.members.get(harbor)
         if member is not None:
             what(member.machine)
 
-    def _take(self) -> Effects:
-        effects, self._effects = self._effects, Effects()
-        return effects
-
-    def _notice(self, format: str, /, *, warn: bool = False, **fields: object) -> None:
-        self._effects.notices.append(Notice(format, fields, warn))
-
     def _hung_up(self, connection: Hashable) -> None:
-        self._requests.pop(connection, None)
+        self._connections.pop(connection, None)
         self._parted.pop(connection, None)
         for member in list(self.members.values()):
             if member.connection == connection:
@@ -258,7 +229,7 @@ class Master:
             error = ProtocolError(
                 "its harbor registered elsewhere, or cannot be dialed"
             )
-            self._effects.closes.append((oldest, error))
+            self._effects.add(Close(error, oldest))
             self._hung_up(oldest)
 
     # What harbors ask for
@@ -275,7 +246,7 @@ class Master:
             if name in self.names:
                 self._announce(Name(name, self.names[name]))
         else:
-            self._notice(
+            self._effects.log(
                 "master: ignored what {peer} said: {reason}",
                 peer=peer,
                 reason=request.reason,
@@ -289,7 +260,7 @@ class Master:
             member.machine = _member_machine(member)
         if member.connection != connection:
             if member.connection is not None:
-                self._notice(
+                self._effects.log(
                     "master: {peer} takes over as harbor {harbor} at {address}; that"
                     " was {old} at {old_address}, which is connected still",
                     warn=True,
@@ -316,7 +287,7 @@ class Master:
         elif name not in self.names and len(self.names) >= MAX_NAMES:
             problem = f"there are {MAX_NAMES} names already"
         if problem is not None:
-            self._notice(
+            self._effects.log(
                 "master: {peer} cannot register {name!r}: {problem}",
                 warn=True,
                 peer=peer,
@@ -341,19 +312,19 @@ class Master:
 
     # What harbors are told
 
-    def _announce(self, told: Connect | Name) -> None:
+    def _announce(self, announcement: Connect | Name) -> None:
         """Tell all harbors, now or when they are connected; not one of itself."""
-        data = encode_told(told)
+        data = encode_announcement(announcement)
         for harbor in sorted(self.members):
             member = self.members[harbor]
-            if isinstance(told, Name):
-                key: Hashable = told.name
-            elif told.harbor == harbor:
+            if isinstance(announcement, Name):
+                key: Hashable = announcement.name
+            elif announcement.harbor == harbor:
                 continue
             else:
-                key = told.harbor
+                key = announcement.harbor
             if member.connected:
-                self._effects.writes.append((harbor, data))
+                self._effects.add(Write(data, harbor))
             else:
                 member.missed[key] = data
                 self._bound(member.missed)
@@ -369,9 +340,11 @@ class Master:
         for harbor in sorted(self.members):
             member = self.members[harbor]
             if member.connected:
-                new.missed[harbor] = encode_told(Connect(harbor, member.address))
+                new.missed[harbor] = encode_announcement(
+                    Connect(harbor, member.address)
+                )
         self._catch_up(new)
-        self._notice(
+        self._effects.log(
             "master: harbor {harbor} at {address} joined from {peer}",
             harbor=new.harbor,
             address=new.address,
@@ -382,14 +355,14 @@ class Master:
         member.connected = True
         missed, member.missed = member.missed, {}
         for data in missed.values():
-            self._effects.writes.append((member.harbor, data))
+            self._effects.add(Write(data, member.harbor))
 
     def _leave(self, member: Member, reason: str) -> None:
         member.connected = False
         self.members.pop(member.harbor, None)
         self._part(member.connection)
-        self._effects.dials.append(StopDialing(member.harbor))
-        self._notice(
+        self._effects.add(StopDialing(member.harbor))
+        self._effects.log(
             "master: harbor {harbor} at {address} left: {reason}",
             harbor=member.harbor,
             address=member.address,
@@ -397,7 +370,7 @@ class Master:
         )
 
     def _unreachable(self, member: Member, reason: str) -> None:
-        self._notice(
+        self._effects.log(
             "master: cannot dial harbor {harbor} at {address}: {reason}; it has to"
             " register again",
             warn=True,

@@ -11,44 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Keep dialing a harbor, in place of any other address of it."""
-
-    #: Its id.
-    harbor: int
-    #: Where, ``host:port``.
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopDialing:
-    """Dial a harbor no more; a link that is up stays."""
-
-    #: Its id.
-    harbor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """The master told us of a harbor."""
-
-    #: Its id.
-    harbor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A harbor has neither a link nor the master's word that it lives."""
-
-    #: Its id.
-    harbor: int
-    #: How that came, for people.
-    reason: str
-
-
-Action = Dial | StopDialing | Expected | Gone
+from .effects import Dial, Effect, Expected, Gone, StopDialing
 
 
 @dataclass(slots=True)
@@ -61,7 +24,7 @@ class Harbor:
     linked: bool = False
     #: Which address is dialed, again and again, also after a link that it led to.
     dialing: str | None = None
-    #: Whether our own first byte is on its way to it, and its answer is not here.
+    #: Whether our handshake byte is sent and unanswered.
     greeting: bool = False
     #: Whether the master said that it is dead, and nothing else since.
     dead: bool = False
@@ -101,7 +64,7 @@ class Membership:
         self._newer.clear()
         self._arrived = set(self.linked())
 
-    def connect(self, id: int, address: str) -> list[Action]:
+    def connect(self, id: int, address: str) -> list[Effect]:
         """The master told us of a newer node."""
         if id == self._own:
             return []
@@ -114,7 +77,7 @@ class Membership:
         harbor.lost = None
         return [Expected(id), *self._dial(id, harbor)]
 
-    def dead(self, id: int) -> list[Action]:
+    def dead(self, id: int) -> list[Effect]:
         """The master lost a node's control connection."""
         if id == self._own:
             return []
@@ -151,7 +114,7 @@ class Membership:
             return f"{id} is our own harbor id"
         harbor = self.harbors.get(id)
         if harbor is not None and harbor.greeting and self._own < id:
-            # Both dial each other: the link of the smaller id is the one to be.
+            # On a simultaneous dial the smaller id's link wins.
             return f"our own link to harbor {id} is on its way"
         return self.duplicate(id)
 
@@ -159,7 +122,7 @@ class Membership:
         """A connection that we dialed greets its harbor, or does so no longer."""
         self._harbor(id).greeting = greeting
 
-    def link_up(self, id: int, dialed: bool) -> list[Action]:
+    def link_up(self, id: int, dialed: bool) -> list[Effect]:
         """A handshake is done.
 
         :param dialed: whether the connection is one that we dialed.
@@ -174,7 +137,7 @@ class Membership:
             return [StopDialing(id)]
         return []
 
-    def link_down(self, id: int, reason: str) -> list[Action]:
+    def link_down(self, id: int, reason: str) -> list[Effect]:
         """A link is gone."""
         harbor = self._harbor(id)
         harbor.linked = False
@@ -183,7 +146,7 @@ class Membership:
             return self._give_up(id, reason)
         return self._dial(id, harbor)
 
-    def _dial(self, id: int, harbor: Harbor) -> list[Action]:
+    def _dial(self, id: int, harbor: Harbor) -> list[Effect]:
         if harbor.address is None or harbor.dialing == harbor.address:
             return []
         harbor.dialing = harbor.address
@@ -192,11 +155,11 @@ class Membership:
     def _harbor(self, id: int) -> Harbor:
         return self.harbors.setdefault(id, Harbor())
 
-    def _give_up(self, id: int, reason: str) -> list[Action]:
+    def _give_up(self, id: int, reason: str) -> list[Effect]:
         harbor = self._harbor(id)
-        actions: list[Action] = []
+        effects: list[Effect] = []
         if harbor.dialing is not None:
             harbor.dialing = None
-            actions.append(StopDialing(id))
-        actions.append(Gone(id, reason))
-        return actions
+            effects.append(StopDialing(id))
+        effects.append(Gone(id, reason))
+        return effects

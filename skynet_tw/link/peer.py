@@ -9,25 +9,13 @@ not send a frame before it has that byte: a real node loses it without a trace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from automat import TypeMachineBuilder, pep614
 
 from ..errors import OtherWire, ProtocolError
 from ..wire.harbor import FrameReader
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """The handshake is done; from here on there are only frames."""
-
-    #: The id of the other side.
-    harbor: int
-    #: What to write before any frame.
-    answer: bytes
-    #: What was read behind the handshake: the beginning of the frames.
-    rest: bytes
+from .effects import Close, Effect, Linked, Write
 
 
 class _Stages(Protocol):
@@ -90,30 +78,31 @@ class Peer:
         #: Decodes what comes after the handshake.
         self.reader = FrameReader()
 
-    def open(self) -> bytes:
-        """The connection is up; return what to write at once."""
-        return self._stages.open()
+    def open(self) -> list[Effect]:
+        """The connection is up."""
+        greeting = self._stages.open()
+        return [Write(greeting)] if greeting else []
 
-    def greet(self, data: bytes) -> Linked | None:
-        """Take what was read before the link was up; None if it is not up yet.
+    def greet(self, data: bytes) -> list[Effect]:
+        """Take what was read before the link was up.
 
-        :raises ProtocolError: the other side may not link, or is not who it should
-            be; the connection is to be closed.
+        :returns: `Linked` once it is; `Close` if the other side may not link, or is
+            not who it should be.
         """
         if not data:
-            return None
+            return []
         harbor = data[0]
         if harbor == 0:
             # No id, but the length of the first frame of a node of 2013.
-            raise OtherWire(theirs="2013", ours="modern")
-        if self.expected is not None and harbor != self.expected:
-            raise ProtocolError(
-                f"harbor {self.expected} was dialed, and {harbor} answered"
-            )
+            return [Close(OtherWire(theirs="2013", ours="modern"))]
         reason = self._admit(harbor)
+        if self.expected is not None and harbor != self.expected:
+            reason = f"harbor {self.expected} was dialed, and {harbor} answered"
         if reason is not None:
-            raise ProtocolError(reason)
-        return Linked(harbor, self._stages.agree(harbor), data[1:])
+            return [Close(ProtocolError(reason))]
+        answer = self._stages.agree(harbor)
+        linked = Linked(harbor, data[1:])
+        return [Write(answer), linked] if answer else [linked]
 
     def ended(self) -> bool:
         """The connection is gone; True, once, if it was linked until now."""

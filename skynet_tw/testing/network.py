@@ -7,7 +7,7 @@ everything happens in the same order in each run; seeds vary that order::
 
     clock = Clock()
     network = MemoryNetwork(clock, seed=7, delay=(0.0, 0.02), chunk=5)
-    network.server("10.0.0.1:2013").listen(MasterFactory(clock))
+    network.server("10.0.0.1:2013").listen(HarborMasterFactory(clock))
     ...
     network.run(1.0)
     network.cut("10.0.0.1:2013")

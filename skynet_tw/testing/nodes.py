@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from ..boot import Start
 from ..errors import BootFailed
-from ..net.limits import ConnectionLimits
+from ..net.kit.limits import ConnectionLimits
 from ..node.actor import Actor
 from ..node.limits import Limits
 from ..options import check

@@ -19,7 +19,7 @@ To a harbor, from the master and from all other harbors, the same as the frames 
 a harbor whose address is the payload; a larger one owns the name that is the payload.
 
 What is said is what the current protocol says with other bytes, so the records are
-those of `skynet_tw.wire.master`.
+those of `skynet_tw.wire.control`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from struct import Struct
 from ..errors import OtherWire, ProtocolError, TooLarge
 from ..message import PType
 from .buffer import Remainder
+from .control import NOT_MODERN, Connect, Hello, Malformed, Name, Query, Register
 from .framing import PacketReader
 from .harbor import MAX_PAYLOAD, Frame, FrameWriter
-from .master import NOT_MODERN, Connect, Hello, Malformed, Name, Query, Register
 
 #: Length of a name on its way to a harbor, in bytes; shorter ones are filled up with
 #: zero bytes, and the master cuts longer ones.
@@ -44,10 +44,10 @@ MAX_TEXT = 1024
 #: protocol, to whom it is an empty control packet, or the harbor id 0.
 NOTHING = NOT_MODERN
 
-#: What a master is told.
+#: What a harbor says to a master.
 Request = Hello | Register | Query
-#: What a harbor is told.
-Told = Connect | Name
+#: What a master says to a harbor.
+Announcement = Connect | Name
 
 #: Messages that came from one harbor, in order, with its id in front.
 Batch = tuple[int, list[Frame]]
@@ -108,17 +108,17 @@ def decode_request(body: bytes) -> Request | Malformed:
     return Hello(key, text)
 
 
-def encode_told(told: Told) -> bytes:
+def encode_announcement(announcement: Announcement) -> bytes:
     """Return the frame that tells a harbor something; long names are cut."""
-    if isinstance(told, Connect):
-        data, key = _to_bytes(told.address), told.harbor
+    if isinstance(announcement, Connect):
+        data, key = _to_bytes(announcement.address), announcement.harbor
     else:
-        data = _to_bytes(told.name)[:NAME_SIZE].ljust(NAME_SIZE, b"\0")
-        key = told.handle
+        data = _to_bytes(announcement.name)[:NAME_SIZE].ljust(NAME_SIZE, b"\0")
+        key = announcement.handle
     return _length(len(data) + 12) + data + _trailer(0, key, 0)
 
 
-def decode_told(destination: int, payload: bytes) -> Told | Malformed:
+def decode_announcement(destination: int, payload: bytes) -> Announcement | Malformed:
     """Read what a harbor is told: the frame's destination and payload."""
     if destination > 255:
         name = payload[:NAME_SIZE].partition(b"\0")[0]
@@ -186,13 +186,13 @@ class FrameReader:
     source of each frame whom it is from, and skips empty ones.
     """
 
-    __slots__ = ("_fresh", "error", "rest", "told")
+    __slots__ = ("_fresh", "announcements", "error", "rest")
 
     def __init__(self) -> None:
         #: The frame that has begun and is not complete.
         self.rest = Remainder()
         #: What control frames said; to be taken out after each `feed`.
-        self.told: list[Told | Malformed] = []
+        self.announcements: list[Announcement | Malformed] = []
         #: Set once a frame is malformed: from there on nothing can be decoded.
         self.error: ProtocolError | None = None
         self._fresh = True
@@ -244,7 +244,9 @@ class FrameReader:
                     append = frames.append
                     batches.append((source >> 24, frames))
                 else:
-                    self.told.append(decode_told(destination, data[start:tail]))
+                    self.announcements.append(
+                        decode_announcement(destination, data[start:tail])
+                    )
                 start = tail + 16
                 tail += length + 4
             if tail != start - 12 or start > size - 4:
@@ -269,7 +271,7 @@ class FrameReader:
             source, destination, session = _trailer_at(data, tail)
             payload = data[start:tail]
             if not source:
-                self.told.append(decode_told(destination, payload))
+                self.announcements.append(decode_announcement(destination, payload))
             elif batches and batches[-1][0] == source >> 24:
                 batches[-1][1].append((source, destination, session, payload))
             else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.link.master import Effects, Master
-from skynet_tw.wire.master import (
+from skynet_tw.link.effects import Close, Effect, Write
+from skynet_tw.link.master import Master
+from skynet_tw.wire.control import (
     Connect,
     ControlReader,
     Dead,
@@ -18,6 +19,8 @@ from skynet_tw.wire.master import (
     Wait,
     encode,
 )
+
+from .effects import lines, of
 
 
 class Net:
@@ -34,17 +37,17 @@ class Net:
         """Let a connection say something, and return what the master says."""
         return self.apply(self.master.feed(conn, b"".join(map(encode, packets))))
 
-    def apply(self, effects: Effects) -> dict[str, list[Record]]:
+    def apply(self, effects: list[Effect]) -> dict[str, list[Record]]:
         """Note effects, and return what the master says."""
         said: dict[str, list[Record]] = {}
-        for conn, data in effects.writes:
-            assert isinstance(conn, str)
-            said.setdefault(conn, []).extend(ControlReader().feed(data))
-        for conn, reason in effects.closes:
-            assert isinstance(conn, str)
-            self.closed[conn] = reason
-        self.log += map(str, effects.notices)
-        self.warnings += sum(notice.warn for notice in effects.notices)
+        for write in of(Write, effects):
+            assert isinstance(write.to, str)
+            said.setdefault(write.to, []).extend(ControlReader().feed(write.data))
+        for close in of(Close, effects):
+            assert isinstance(close.connection, str)
+            self.closed[close.connection] = str(close.error)
+        self.log += map(str, lines(effects))
+        self.warnings += sum(line.warn for line in lines(effects))
         return said
 
     def join(
@@ -73,7 +76,7 @@ class JoinTests(SynchronousTestCase):
         )
         self.net.master.connected("c", "peer-c")
         effects = self.net.master.feed("c", encode(Hello(255, "host:255")))
-        self.assertEqual([conn for conn, _ in effects.writes], ["a", "b", "c"])
+        self.assertEqual([write.to for write in of(Write, effects)], ["a", "b", "c"])
 
     def test_first_packet(self) -> None:
         """Strangers, and ids that are none, are closed without a word."""

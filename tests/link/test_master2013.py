@@ -8,31 +8,34 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import OtherWire
 from skynet_tw.link import master2013
-from skynet_tw.link.master2013 import Effects, Master
-from skynet_tw.link.membership import Dial, StopDialing
+from skynet_tw.link.effects import Close, Dial, Effect, StopDialing, Write
+from skynet_tw.link.master2013 import Master2013
+from skynet_tw.wire.control import Connect, Hello, Name, Query, Register
 from skynet_tw.wire.harbor2013 import FrameReader, Request, encode_request
-from skynet_tw.wire.master import Connect, Hello, Name, Query, Register
+
+from .effects import lines, of
 
 
 class Net:
     """A master, and what it wants to be done."""
 
     def __init__(self) -> None:
-        self.master = Master()
+        self.master = Master2013()
         self.dials: list[Any] = []
         self.closes: list[Any] = []
         self.log: list[str] = []
 
-    def apply(self, effects: Effects) -> dict[int, list[Any]]:
+    def apply(self, effects: list[Effect]) -> dict[int, list[Any]]:
         """Note what is to be done; return what is said to whom."""
-        self.dials += effects.dials
-        self.closes += [connection for connection, _ in effects.closes]
-        self.log += [str(notice) for notice in effects.notices]
+        self.dials += [it for it in effects if isinstance(it, Dial | StopDialing)]
+        self.closes += [close.connection for close in of(Close, effects)]
+        self.log += map(str, lines(effects))
         said: dict[int, list[Any]] = {}
-        for harbor, data in effects.writes:
+        for write in of(Write, effects):
+            assert isinstance(write.to, int)
             reader = FrameReader()
-            assert reader.feed(data) == []
-            said.setdefault(harbor, []).extend(reader.told)
+            assert reader.feed(write.data) == []
+            said.setdefault(write.to, []).extend(reader.announcements)
         return said
 
     def say(self, connection: str, *requests: Request) -> dict[int, list[Any]]:
@@ -113,7 +116,7 @@ class MasterTests(SynchronousTestCase):
         self.assertEqual(self.net.master.names, {})
         self.assertIn("takes over as harbor 2", "".join(self.net.log))
         # The end of the old connection is no news.
-        self.assertEqual(self.net.apply(self.net.master.lost("c2")), {})
+        self.assertEqual(self.net.apply(self.net.master.lost("c2", "cut")), {})
         self.assertIn(2, self.net.master.members)
 
     def test_moves(self) -> None:
@@ -143,7 +146,7 @@ class MasterTests(SynchronousTestCase):
             for which in both:
                 self.assertIn(2, self.net.master.members)
                 if which:
-                    self.net.apply(self.net.master.lost("c2"))
+                    self.net.apply(self.net.master.lost("c2", "cut"))
                 else:
                     self.net.apply(self.net.master.unreached(2, "closed"))
             self.assertEqual(self.net.master.members, {})
@@ -152,7 +155,7 @@ class MasterTests(SynchronousTestCase):
     def test_hangs_up_before_it_is_reached(self) -> None:
         """Nobody dials a harbor any more that is gone before it was reached."""
         self.net.register(2)
-        self.net.apply(self.net.master.lost("c2"))
+        self.net.apply(self.net.master.lost("c2", "cut"))
         self.assertEqual(self.net.dials, [Dial(2, "host:2"), StopDialing(2)])
 
     def test_give_up(self) -> None:
@@ -174,7 +177,7 @@ class MasterTests(SynchronousTestCase):
         self.assertEqual(net.closes, [f"c{i}" for i in range(6)])
         # Those who come back, or hang up, make room.
         net.register(3, "c6")
-        net.apply(net.master.lost("c7"))
+        net.apply(net.master.lost("c7", "cut"))
         self.assertEqual(net.closes, [f"c{i}" for i in range(6)])
         for i in range(4, 9):
             net.register(i, f"d{i}")
@@ -202,11 +205,11 @@ class MasterTests(SynchronousTestCase):
         for data in (b"\0\0\0\x01x", b"\0\0\xff\xff", b"\x13\x0cH\x04"):
             self.net.master.connected("x", "peer-x")
             effects = self.net.master.feed("x", data)
-            ((connection, error),) = effects.closes
-            self.assertEqual(connection, "x")
-            self.assertEqual(isinstance(error, OtherWire), data[0] != 0)
+            [close] = of(Close, effects)
+            self.assertEqual(close.connection, "x")
+            self.assertEqual(isinstance(close.error, OtherWire), data[0] != 0)
             self.net.apply(self.net.master.feed("x", data))
-            self.net.apply(self.net.master.lost("x"))
+            self.net.apply(self.net.master.lost("x", "cut"))
         self.assertEqual(self.net.master.members, {})
 
     def test_odd_requests(self) -> None:

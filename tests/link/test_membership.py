@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.link.membership import (
-    Dial,
-    Expected,
-    Gone,
-    Membership,
-    StopDialing,
-)
+from skynet_tw.link.effects import Dial, Expected, Gone, StopDialing
+from skynet_tw.link.membership import Membership
 
 
 class DialTests(SynchronousTestCase):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from automat import NoTransition
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.errors import ProtocolError
-from skynet_tw.link.peer import Linked, Peer
+from skynet_tw.link.effects import Linked
+from skynet_tw.link.peer import Peer
+
+from .effects import error, written
 
 
 def anybody(harbor: int) -> str | None:
@@ -21,12 +23,11 @@ class PeerTests(SynchronousTestCase):
         """Two cores link, for small and for large ids."""
         for one, other in ((1, 2), (127, 128), (255, 1)):
             dialing, accepting = Peer(one, other, anybody), Peer(other, None, anybody)
-            self.assertEqual(accepting.open(), b"")
-            accepted = accepting.greet(dialing.open())
-            assert accepted is not None
-            self.assertEqual(accepted.harbor, one)
+            self.assertEqual(accepting.open(), [])
+            accepted = accepting.greet(written(dialing.open()))
+            self.assertEqual(accepted[-1], Linked(one, b""))
             self.assertEqual(
-                dialing.greet(accepted.answer + b"rest"), Linked(other, b"", b"rest")
+                dialing.greet(written(accepted) + b"rest"), [Linked(other, b"rest")]
             )
             self.assertEqual((dialing.harbor, accepting.harbor), (other, one))
 
@@ -34,15 +35,15 @@ class PeerTests(SynchronousTestCase):
         """Whoever is not admitted gets no answer, and was never linked."""
         accepting = Peer(1, None, lambda harbor: f"no {harbor}")
         accepting.open()
-        error = self.assertRaises(ProtocolError, accepting.greet, b"\x07")
-        self.assertEqual(str(error), "no 7")
+        refused = accepting.greet(b"\x07")
+        self.assertEqual((str(error(refused)), written(refused)), ("no 7", b""))
         self.assertFalse(accepting.ended())
 
     def test_nothing_yet(self) -> None:
         """An empty read is not an answer."""
         peer = Peer(1, 2, anybody)
         peer.open()
-        self.assertIsNone(peer.greet(b""))
+        self.assertEqual(peer.greet(b""), [])
 
     def test_ends_once(self) -> None:
         """That a link is lost is told once."""

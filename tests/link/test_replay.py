@@ -7,13 +7,14 @@ from collections.abc import Hashable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.errors import ProtocolError
-from skynet_tw.link.master import Effects, Master
-from skynet_tw.link.peer import Linked, Peer
-from skynet_tw.link.slave import Slave
+from skynet_tw.link.effects import Close, Effect, Linked, Write
+from skynet_tw.link.master import Master
+from skynet_tw.link.master_client import MasterClientCore
+from skynet_tw.link.peer import Peer
+from skynet_tw.wire.control import Hello, Name, Query, Register, decode, encode
 from skynet_tw.wire.harbor import FrameReader, FrameWriter
-from skynet_tw.wire.master import Hello, Name, Query, Register, decode, encode
 
+from .effects import error, heard, lines, of, written
 from .recorded import Event, events
 
 #: Where a part ends for the master: there its process was killed.
@@ -48,10 +49,13 @@ class MasterReplayTests(SynchronousTestCase):
         closed: set[Hashable] = set()
         lost: set[int] = set()
 
-        def apply(effects: Effects) -> None:
-            for conn, data in effects.writes:
-                written[conn] += data
-            closed.update(conn for conn, _ in effects.closes)
+        def apply(effects: list[Effect]) -> None:
+            for write in of(Write, effects):
+                assert isinstance(write.to, int)
+                written[write.to] += write.data
+            for close in of(Close, effects):
+                assert isinstance(close.connection, int)
+                closed.add(close.connection)
 
         for event in control_events(part):
             conn = event.conn
@@ -85,38 +89,38 @@ class MasterReplayTests(SynchronousTestCase):
         self.replay("high_ids")
 
 
-class SlaveReplayTests(SynchronousTestCase):
-    """Our slave in the place of real ones."""
+class MasterClientReplayTests(SynchronousTestCase):
+    """Our client of a master in the place of real ones."""
 
-    def replay(self, part: str, conn: int) -> Slave:
-        slave: Slave | None = None
-        written = b""
+    def replay(self, part: str, conn: int) -> MasterClientCore:
+        core: MasterClientCore | None = None
+        said = b""
         for event in events(part):
             if event.conn != conn or event.kind != "data":
                 continue
             if event.source == "master":
-                assert slave is not None
-                effects = slave.feed(event.data)
-                self.assertIsNone(effects.error)
-                self.assertEqual(effects.notices, [])
-                self.assertEqual(effects.told, [decode(event.data[1:])])
-                written += effects.write
+                assert core is not None
+                effects = core.feed(event.data)
+                self.assertIsNone(error(effects))
+                self.assertEqual(lines(effects), [])
+                self.assertEqual(heard(effects), [decode(event.data[1:])])
+                said += written(effects)
                 continue
             packet = decode(event.data[1:])
             if isinstance(packet, Hello):
-                slave = Slave(packet.harbor, packet.address)
-                written += slave.connected().write
+                core = MasterClientCore(packet.harbor, packet.address)
+                said += written(core.connected())
             elif isinstance(packet, Register):
-                assert slave is not None
-                written += slave.register(packet.name, packet.handle).write
+                assert core is not None
+                said += written(core.register(packet.name, packet.handle))
             elif isinstance(packet, Query):
-                assert slave is not None
-                written += slave.query(packet.name).write
-            self.assertEqual(written, event.data)
-            written = b""
-        self.assertEqual(written, b"")
-        assert slave is not None
-        return slave
+                assert core is not None
+                said += written(core.query(packet.name))
+            self.assertEqual(said, event.data)
+            said = b""
+        self.assertEqual(said, b"")
+        assert core is not None
+        return core
 
     def test_all(self) -> None:
         """Each slave says what the real one said, and hears all it was told."""
@@ -156,17 +160,19 @@ class LinkReplayTests(SynchronousTestCase):
                 said = [e.data for e in events(part) if e.conn == conn and e.data]
                 dialing = Peer(own, other, lambda _: None)
                 accepting = Peer(other, None, lambda _: None)
-                self.assertEqual(dialing.open(), said[0])
-                self.assertEqual(accepting.open(), b"")
-                self.assertEqual(accepting.greet(said[0]), Linked(own, said[1], b""))
-                self.assertEqual(dialing.greet(said[1]), Linked(other, b"", b""))
+                self.assertEqual(dialing.open(), [Write(said[0])])
+                self.assertEqual(accepting.open(), [])
+                self.assertEqual(
+                    accepting.greet(said[0]), [Write(said[1]), Linked(own, b"")]
+                )
+                self.assertEqual(dialing.greet(said[1]), [Linked(other, b"")])
 
     def test_wrong_byte(self) -> None:
         """Like the real node, we close when another id answers than we dialed."""
         mine, answer = (e for e in events("edge") if e.conn == 11 and e.data)
         dialing = Peer(1, 7, lambda _: None)
-        self.assertEqual(dialing.open(), mine.data)
-        self.assertRaises(ProtocolError, dialing.greet, answer.data)
+        self.assertEqual(dialing.open(), [Write(mine.data)])
+        self.assertIsNotNone(error(dialing.greet(answer.data)))
         self.assertFalse(dialing.ended())
 
     def test_frames(self) -> None:

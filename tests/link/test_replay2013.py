@@ -6,12 +6,14 @@ from collections import defaultdict
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.link.harbor2013 import Neighbours, Registration
-from skynet_tw.link.master2013 import Effects, Master
-from skynet_tw.link.membership import Dial
+from skynet_tw.link.effects import Dial, Effect, LogLine, StopDialing, Write
+from skynet_tw.link.master2013 import Master2013
+from skynet_tw.link.master_client2013 import MasterClientCore2013
+from skynet_tw.link.membership2013 import Membership2013
+from skynet_tw.wire.control import Connect, Hello, Name, Query, Register
 from skynet_tw.wire.harbor2013 import FrameReader, MessageWriter, decode_request
-from skynet_tw.wire.master import Connect, Hello, Name, Query, Register
 
+from .effects import written as bytes_to
 from .recorded import Event, events
 
 #: Where a part ends for the real master: there its process was killed.
@@ -27,21 +29,24 @@ class MasterReplayTests(SynchronousTestCase):
     """Our master in the place of the real one."""
 
     def replay(self, part: str) -> None:
-        master = Master()
+        master = Master2013()
         written: defaultdict[int, bytes] = defaultdict(bytes)
         dials: list[int] = []
         # The connections that the master dialed, and that it closes.
         backs: dict[int, int] = {}
         closing: set[int] = set()
 
-        def apply(effects: Effects) -> None:
-            for action in effects.dials:
-                if isinstance(action, Dial):
-                    dials.append(action.harbor)
-                closing.add(action.harbor)
-            for harbor, data in effects.writes:
-                written[harbor] += data
-            self.assertEqual(effects.closes, [])
+        def apply(effects: list[Effect]) -> None:
+            for effect in effects:
+                if isinstance(effect, Dial | StopDialing):
+                    if isinstance(effect, Dial):
+                        dials.append(effect.harbor)
+                    closing.add(effect.harbor)
+                elif isinstance(effect, Write):
+                    assert isinstance(effect.to, int)
+                    written[effect.to] += effect.data
+                else:
+                    self.assertIsInstance(effect, LogLine)
 
         for event in events(part, "2013"):
             if event.t >= MASTER_DIES[part]:
@@ -70,7 +75,7 @@ class MasterReplayTests(SynchronousTestCase):
                     closing.add(backs[conn])
                     apply(master.unreached(backs[conn], event.kind))
             elif event.target == "master":
-                apply(master.lost(conn))
+                apply(master.lost(conn, event.kind))
         self.assertEqual(b"".join(written.values()), b"")
         self.assertEqual(dials, [])
         self.assertEqual(master.members.keys(), {1, 3} if part == "main" else {1})
@@ -90,8 +95,8 @@ class HarborReplayTests(SynchronousTestCase):
     def replay(self, part: str, own: str, first: int, last: int) -> None:
         """Take the part of *own* in the events from *first* to *last*."""
         harbor = harbor_of(own)
-        registration = Registration(harbor, "")
-        neighbours = Neighbours(harbor)
+        registration = MasterClientCore2013(harbor, "")
+        neighbours = Membership2013(harbor)
         readers: defaultdict[int, FrameReader] = defaultdict(FrameReader)
         dials: list[int] = []
         control = back = 0
@@ -101,11 +106,11 @@ class HarborReplayTests(SynchronousTestCase):
             request = decode_request(event.data[4:])
             if isinstance(request, Hello):
                 registration.address = request.address
-                return registration.connected().write
+                return bytes_to(registration.connected())
             if isinstance(request, Register):
-                return registration.register(request.name, request.handle).write
+                return bytes_to(registration.register(request.name, request.handle))
             assert isinstance(request, Query)
-            return registration.query(request.name).write
+            return bytes_to(registration.query(request.name))
 
         for event in events(part, "2013"):
             if own not in (event.source, event.target):
@@ -124,14 +129,15 @@ class HarborReplayTests(SynchronousTestCase):
                     # The first who calls is the master, also where a script plays it.
                     back = event.conn
                     neighbours.caller_is_master(back, True)
-                    self.assertEqual(registration.dialed_back().write, b"")
+                    self.assertEqual(bytes_to(registration.dialed_back()), b"")
             elif event.kind == "data" and event.conn == control:
                 self.assertEqual(say(event), event.data, event)
             elif event.kind == "data" and event.target == own:
                 batches = readers[event.conn].feed(event.data)
-                told, readers[event.conn].told = readers[event.conn].told, []
-                self.assertEqual(len(batches) + len(told), event.data != bytes(4))
-                for it in told:
+                reader = readers[event.conn]
+                news, reader.announcements = reader.announcements, []
+                self.assertEqual(len(batches) + len(news), event.data != bytes(4))
+                for it in news:
                     if isinstance(it, Name):
                         registration.heard(it)
                         continue

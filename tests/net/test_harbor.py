@@ -10,9 +10,9 @@ from zope.interface.verify import verifyObject
 
 from skynet_tw.errors import BootFailed
 from skynet_tw.interfaces import ILink, IRemote
-from skynet_tw.link.master import Master, Slave
-from skynet_tw.net.limits import ConnectionLimits
-from skynet_tw.wire.master import Hello, Name, Register, Wait, encode
+from skynet_tw.link.master import Master, SlaveEntry
+from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.wire.control import Hello, Name, Register, Wait, encode
 
 from .world import MASTER, Node, World
 
@@ -209,10 +209,10 @@ class NameTests(World):
 class FirstOwners(Master):
     """A master which treats names as a real one does (harbor-modern, section 2)."""
 
-    def _join(self, connection: Hashable, peer: str, hello: Hello) -> Slave:
+    def _join(self, connection: Hashable, peer: str, hello: Hello) -> SlaveEntry:
         return super()._join(connection, peer, replace(hello, redials=False))
 
-    def _register(self, slave: Slave, request: Register) -> None:
+    def _register(self, slave: SlaveEntry, request: Register) -> None:
         self.names.setdefault(request.name, request.handle)
         for member in self.slaves.values():
             self._write(member, Name(request.name, request.handle))

@@ -9,11 +9,11 @@ from zope.interface.verify import verifyClass, verifyObject
 
 from skynet_tw.errors import BootFailed, PackError
 from skynet_tw.interfaces import ILink, IRemote
-from skynet_tw.net.harbor2013 import MAX_STRING, HarborRemote2013
-from skynet_tw.net.links2013 import SETTLE
+from skynet_tw.net.harbor2013.links import QUIET
+from skynet_tw.net.harbor2013.remote import MAX_STRING, HarborRemote2013
 from skynet_tw.testing.network import MemoryNetwork
-from skynet_tw.wire.harbor2013 import encode_request, encode_told
-from skynet_tw.wire.master import Connect, Hello, Name
+from skynet_tw.wire.control import Connect, Hello, Name
+from skynet_tw.wire.harbor2013 import encode_announcement, encode_request
 
 from .world import MASTER, Stranger
 from .world2013 import Node2013, World2013
@@ -40,7 +40,7 @@ class Played:
         self._calls.append(caller)
         self._world.network.client("host1:2526").connect(
             Factory.forProtocol(lambda: caller)
-        ).addCallback(lambda _: caller.say(encode_told(Name("X", 0x05000001))))
+        ).addCallback(lambda _: caller.say(encode_announcement(Name("X", 0x05000001))))
 
     def hang_up(self) -> None:
         """Close the connections that were dialed."""
@@ -81,7 +81,7 @@ class JoinTests(World2013):
         self.start_master()
         node = self.node(1)
         linked = node.remote.when_linked()
-        self.run_for(SETTLE - 0.02)
+        self.run_for(QUIET - 0.02)
         self.assertNoResult(node.joined)
         self.run_for()
         self.successResultOf(node.joined)
@@ -180,7 +180,7 @@ class JoinTests(World2013):
         self.network.refuse("host1:2526")
         self.run_for(0.5)
         self.assertEqual(one.remote.linked(), [])
-        self.assertIn(9, dict(one.remote._links2013._neighbours.pending()))
+        self.assertIn(9, dict(one.remote._harbors._members.pending()))
         self.run_for(1)
         self.assertEqual(one.remote.linked(), [9])
         one.receiver.send(9, b"one way")
@@ -319,9 +319,9 @@ class MasterLossTests(World2013):
         self.run_for()
         two = self.node(2)
         self.run_for()
-        master = two.remote._links2013.master
+        master = two.remote._harbors.master
         assert master is not None
-        master.drop("as if it broke")
+        master.abort("as if it broke")
         self.run_for(0.05)
         one.remote.register("N", 0x01000007)
         self.run_for(1)
@@ -477,7 +477,9 @@ class StrangerTests(World2013):
         one = self.node(1)
         self.run_for()
         message = bytes.fromhex("0000000d78050000010a00000700000000")
-        told = encode_told(Connect(7, "host7:1")) + encode_told(Name("N", 0x05000001))
+        told = encode_announcement(Connect(7, "host7:1")) + encode_announcement(
+            Name("N", 0x05000001)
+        )
         stranger = self.stranger("host1:2526", message + told)
         self.assertIsNone(stranger.lost)
         self.assertEqual(one.receiver.got(5), [b"x"])

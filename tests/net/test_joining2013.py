@@ -12,8 +12,8 @@ from skynet_tw import Actor, command
 from skynet_tw.boot import Boot, Start
 from skynet_tw.errors import BootFailed, RemoteError
 from skynet_tw.handle import Handle
-from skynet_tw.net.harbor2013 import HarborRemote2013
-from skynet_tw.net.master2013 import MasterFactory2013
+from skynet_tw.net.harbor2013.master import HarborMasterFactory2013
+from skynet_tw.net.harbor2013.remote import HarborRemote2013
 from skynet_tw.node.node import Node
 from skynet_tw.service import NodeService
 from skynet_tw.testing.network import MemoryNetwork
@@ -53,7 +53,7 @@ class JoiningTests(SynchronousTestCase):
     def network(self, seed: int) -> None:
         """Begin with a new network, and a master."""
         self.net = MemoryNetwork(self.clock, seed, delay=(0.0, 0.02), chunk=40)
-        self.master = MasterFactory2013(self.clock, self.net.client)
+        self.master = HarborMasterFactory2013(self.clock, self.net.client)
         listening = self.net.server(MASTER).listen(self.master)
         self.port = self.successResultOf(listening)
 

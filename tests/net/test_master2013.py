@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skynet_tw.net.master2013 import GIVE_UP_AFTER
+from skynet_tw.net.harbor2013.master import GIVE_UP_AFTER
+from skynet_tw.wire.control import Hello, Query, Register
 from skynet_tw.wire.harbor2013 import encode_request
-from skynet_tw.wire.master import Hello, Query, Register
 
 from .world import MASTER
 from .world2013 import World2013
@@ -82,7 +82,7 @@ class MasterTests(World2013):
         """A harbor that does not read what it is told is dropped, and dialed again."""
         one, two = self.node(1), self.node(2)
         self.run_for(1)
-        caller = two.remote._links2013.master
+        caller = two.remote._harbors.master
         assert caller is not None
         caller.read(False)
         for i in range(3000):
@@ -99,13 +99,13 @@ class MasterTests(World2013):
         """A harbor that answers the master's call is none of 2013."""
         node = self.node(1)
         self.run_for(1)
-        caller = node.remote._links2013.master
+        caller = node.remote._harbors.master
         assert caller is not None and caller.transport is not None
         caller.transport.write(b"\x01")
         self.run_for(0.05)
-        self.assertIsNot(node.remote._links2013.master, caller)
+        self.assertIsNot(node.remote._harbors.master, caller)
         self.run_for(5)
-        self.assertIsNotNone(node.remote._links2013.master)
+        self.assertIsNotNone(node.remote._harbors.master)
 
     def test_two_with_one_id(self) -> None:
         """Two nodes with one id: the later has it, and they do not fight for it."""

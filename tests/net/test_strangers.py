@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from skynet_tw.net.limits import ConnectionLimits
+from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.wire.control import Hello, Name, Register, Wait, encode
 from skynet_tw.wire.harbor import FrameWriter
-from skynet_tw.wire.master import Hello, Name, Register, Wait, encode
 
 from .world import MASTER, Node, Stranger, World
 

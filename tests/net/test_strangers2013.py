@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.internet.protocol import Protocol
 
-from skynet_tw.net.limits import ConnectionLimits
-from skynet_tw.net.links2013 import MAX_CALLERS, NEAREST
-from skynet_tw.wire.harbor2013 import MessageWriter, encode_request, encode_told
-from skynet_tw.wire.master import Hello, Name, Query
+from skynet_tw.link.callers2013 import MAX_CALLERS, NEAREST
+from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.wire.control import Hello, Name, Query
+from skynet_tw.wire.harbor2013 import MessageWriter, encode_announcement, encode_request
 
 from .world import MASTER, Stranger
 from .world2013 import Node2013, World2013
@@ -83,14 +83,14 @@ class HarborPortTests(StrangersCase):
         """A node that waits for no harbor keeps nobody; its master it does keep."""
         one = self.node(1)
         self.run_for(1)
-        master = one.remote._links2013.master
+        master = one.remote._harbors.master
         for way, (_, drip) in WAYS.items():
             strangers = self.crowd(way, 20)
             self.wait(strangers, 30, drip)
             self.assertEqual(self.count(strangers), 0, way)
         self.run_for(600)
         self.assertIsNotNone(master)
-        self.assertIs(one.remote._links2013.master, master)
+        self.assertIs(one.remote._harbors.master, master)
 
     def test_quiet_harbor(self) -> None:
         """A harbor that has nothing to say is kept, and few of those who may be it."""
@@ -151,7 +151,7 @@ class HarborPortTests(StrangersCase):
         """Of those who speak as the master does, some are kept, the last to speak."""
         self.node(1)
         self.run_for(1)
-        name = encode_told(Name("N", 0x05000001))
+        name = encode_announcement(Name("N", 0x05000001))
         strangers = [self.stranger(HOST, name) for _ in range(20)]
         self.run_for(60)
         self.assertEqual(self.count(strangers), MAX_CALLERS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from skynet_tw.errors import BootFailed, OtherWire
+from skynet_tw.link.effects import Close
 from skynet_tw.link.peer import Peer
+from skynet_tw.wire.control import NOT_2013, Hello, encode
 from skynet_tw.wire.harbor2013 import NOTHING, encode_request
-from skynet_tw.wire.master import NOT_2013, Hello, encode
 
 from .world import MASTER, Node, World
 from .world2013 import Node2013, World2013
@@ -54,8 +55,8 @@ class ModernMeets2013Tests(World2013):
         self.run_for()
         (wire,) = (
             caller
-            for caller in two.remote._links2013._callers
-            if caller.harbor == 0 and caller is not two.remote._links2013.master
+            for caller in two.remote._harbors._called
+            if caller.harbor == 0 and caller is not two.remote._harbors.master
         )
         assert wire.transport is not None
         wire.transport.write(b"\x02")
@@ -105,4 +106,6 @@ class The2013MeetsModernTests(World):
         """A port of 2013 that answers our link is no harbor of ours."""
         peer = Peer(1, 5, lambda _: None)
         peer.open()
-        self.assertRaises(OtherWire, peer.greet, NOTHING)
+        [close] = peer.greet(NOTHING)
+        assert isinstance(close, Close)
+        self.assertIsInstance(close.error, OtherWire)

@@ -11,7 +11,7 @@ from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.net.writer import writer_for
+from skynet_tw.net.kit.writer import writer_for
 
 
 class FakeReactor:

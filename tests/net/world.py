@@ -17,9 +17,9 @@ from zope.interface import implementer
 
 from skynet_tw.errors import BootFailed
 from skynet_tw.interfaces import Frame, ILink, IRemoteReceiver
-from skynet_tw.net.harbor import HarborRemote
-from skynet_tw.net.limits import ConnectionLimits
-from skynet_tw.net.master import MasterFactory
+from skynet_tw.net.harbor.master import HarborMasterFactory
+from skynet_tw.net.harbor.remote import HarborRemote
+from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.testing.network import MemoryNetwork
 
 MASTER = "master:2013"
@@ -151,7 +151,7 @@ class World(SynchronousTestCase):
         self.network = MemoryNetwork(self.clock, self.seed, self.delay, self.chunk)
         self.observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         self.nodes: list[Node] = []
-        self.factory: MasterFactory | None = None
+        self.factory: HarborMasterFactory | None = None
         self.port: IListeningPort | None = None
         self.addCleanup(self.end)
 
@@ -171,9 +171,9 @@ class World(SynchronousTestCase):
         """Let time pass."""
         self.network.run(seconds)
 
-    def start_master(self) -> MasterFactory:
+    def start_master(self) -> HarborMasterFactory:
         """Let a master listen."""
-        self.factory = MasterFactory(self.clock, self.limits)
+        self.factory = HarborMasterFactory(self.clock, self.limits)
         listening = self.network.server(MASTER).listen(self.factory)
         self.port = self.successResultOf(listening)
         return self.factory

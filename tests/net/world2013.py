@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from skynet_tw.interfaces import Frame, ILink
-from skynet_tw.net.harbor2013 import HarborRemote2013
-from skynet_tw.net.master2013 import MasterFactory2013
+from skynet_tw.net.harbor2013.master import HarborMasterFactory2013
+from skynet_tw.net.harbor2013.remote import HarborRemote2013
 
 from .world import MASTER, Node, Recorder, World
 
@@ -55,11 +55,11 @@ class Node2013(Node):
 class World2013(World):
     """A test with a network that speaks the wire of 2013."""
 
-    factory: MasterFactory2013 | None  # type: ignore[assignment]
+    factory: HarborMasterFactory2013 | None  # type: ignore[assignment]
 
-    def start_master(self) -> MasterFactory2013:  # type: ignore[override]
+    def start_master(self) -> HarborMasterFactory2013:  # type: ignore[override]
         """Let a master listen."""
-        self.factory = MasterFactory2013(
+        self.factory = HarborMasterFactory2013(
             self.clock, self.network.client, self.retry_policy, self.limits
         )
         listening = self.network.server(MASTER).listen(self.factory)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import OtherWire, ProtocolError, TooLarge
+from skynet_tw.wire.control import Connect, Hello, Malformed, Name, Query, Register
 from skynet_tw.wire.harbor import MAX_PAYLOAD
 from skynet_tw.wire.harbor2013 import (
     NAME_SIZE,
@@ -16,11 +17,10 @@ from skynet_tw.wire.harbor2013 import (
     MessageWriter,
     Request,
     RequestReader,
-    decode_told,
+    decode_announcement,
+    encode_announcement,
     encode_request,
-    encode_told,
 )
-from skynet_tw.wire.master import Connect, Hello, Malformed, Name, Query, Register
 
 # From harbor_2013.json, `main`: what real nodes wrote.
 HELLO = bytes.fromhex("00000012000000013132372e302e302e313a33303231")
@@ -120,22 +120,24 @@ class ToldTests(SynchronousTestCase):
     def test_golden(self) -> None:
         """Addresses and names are written and read as real nodes do."""
         for data, told in TOLD.items():
-            self.assertEqual(encode_told(told), data)
+            self.assertEqual(encode_announcement(told), data)
             reader = FrameReader()
             self.assertEqual(reader.feed(data), [])
-            self.assertEqual(reader.told, [told])
+            self.assertEqual(reader.announcements, [told])
 
     def test_long_names_are_cut(self) -> None:
         """A name field has 16 bytes, always."""
         golden = bytes.fromhex(
             "0000001c4142434445464748494a4b4c4d4e4f50000000000900000300000000"
         )
-        self.assertEqual(encode_told(Name("ABCDEFGHIJKLMNOPQRST", 0x09000003)), golden)
+        self.assertEqual(
+            encode_announcement(Name("ABCDEFGHIJKLMNOPQRST", 0x09000003)), golden
+        )
 
     def test_malformed(self) -> None:
         """Nobody is harbor 0, and an address has some bytes, but not many."""
         for destination, payload in ((0, b"h:1"), (5, b""), (5, b"x" * 5000)):
-            self.assertIsInstance(decode_told(destination, payload), Malformed)
+            self.assertIsInstance(decode_announcement(destination, payload), Malformed)
 
 
 class FrameReaderTests(SynchronousTestCase):
@@ -148,7 +150,7 @@ class FrameReaderTests(SynchronousTestCase):
         told = list(TOLD.values())
         reader = FrameReader()
         self.assertEqual(reader.feed(data), batches)
-        self.assertEqual(reader.told, told)
+        self.assertEqual(reader.announcements, told)
         reader = FrameReader()
         frames = []
         for i in range(len(data)):
@@ -156,7 +158,7 @@ class FrameReaderTests(SynchronousTestCase):
                 self.assertEqual(harbor, got[0][0] >> 24)
                 frames += got
         self.assertEqual(frames, [*[CALL_FRAME] * 2, ANSWER_FRAME, CALL_FRAME])
-        self.assertEqual(reader.told, told)
+        self.assertEqual(reader.announcements, told)
         for cut in range(1, len(CALL)):
             reader = FrameReader()
             self.assertEqual(reader.feed(data + CALL[:cut]), batches)
@@ -185,7 +187,7 @@ class FrameReaderTests(SynchronousTestCase):
             self.assertEqual([f for _, frames in batches for f in frames], [frame] * 2)
         reader = FrameReader()
         reader.feed(odd + ADDRESS + odd)
-        self.assertEqual(reader.told, [TOLD[ADDRESS]])
+        self.assertEqual(reader.announcements, [TOLD[ADDRESS]])
 
     def test_bad_length(self) -> None:
         """A length out of bounds is an error, behind good frames, too."""
@@ -278,7 +280,7 @@ class FrameReaderTests(SynchronousTestCase):
             got += flat(reader.feed(data[:cut]))
             data = data[cut:]
         self.assertEqual(got, expected)
-        self.assertEqual(reader.told, whole.told)
+        self.assertEqual(reader.announcements, whole.announcements)
 
 
 class MessageWriterTests(SynchronousTestCase):

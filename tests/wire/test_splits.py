@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.seri import pack
-from skynet_tw.wire import harbor, harbor2013, master
+from skynet_tw.wire import control, harbor, harbor2013
 from skynet_tw.wire.framing import PacketReader
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
@@ -37,7 +37,7 @@ class Harbor2013:
 
     def feed(self, data: bytes) -> list[Any]:
         batches = self.reader.feed(data)
-        told, self.reader.told = self.reader.told, []
+        told, self.reader.announcements = self.reader.announcements, []
         frames = [frame for _, frames in batches for frame in frames]
         for number, batch in batches:
             assert all(frame[0] >> 24 == number for frame in batch)
@@ -59,7 +59,7 @@ class Control:
     """Reads a control connection of the current wire, either side."""
 
     def __init__(self) -> None:
-        self.reader = master.ControlReader()
+        self.reader = control.ControlReader()
 
     def feed(self, data: bytes) -> list[Any]:
         return [*map(repr, self.reader.feed(data))]  # a NaN is not equal to itself

@@ -1,0 +1,184 @@
+# -*- test-case-name: tests.net.test_links,tests.net.test_strangers -*-
+"""A link as Twisted sees it: the protocol, and what a node writes messages to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ...errors import ProtocolError
+from ...interfaces import Frame
+from ...link.effects import Close, Linked, Write
+from ...link.peer import Peer
+from ...wire.harbor import FrameWriter
+from ..kit.greeting import GreetingConnection
+from ..kit.shell import Shell
+from ..kit.writer import Link, writer_for
+
+#: What a transport of Twisted reads at once by itself, and the most we ask for, in
+#: bytes.
+READ_SIZE = 65536
+WIDE_READ_SIZE = 1024 * 1024
+
+
+class LinkOwner(Protocol):
+    """Whoever keeps the links of a node."""
+
+    def link_opened(self, protocol: LinkProtocol) -> None:
+        """A connection is up, its handshake is not done."""
+
+    def link_up(self, protocol: LinkProtocol, link: Link) -> None:
+        """The handshake is done."""
+
+    @property
+    def link_frames(self) -> Callable[[int, list[Frame]], None]:
+        """Called with a harbor and the messages of a read, while it is linked."""
+
+    def link_busy(self, harbor: int) -> None:
+        """The transport is full."""
+
+    def link_free(self, harbor: int, link: Link) -> None:
+        """The transport can take more."""
+
+    def link_down(self, protocol: LinkProtocol, reason: str) -> None:
+        """A link that was up is not any more."""
+
+    def link_refused(self, protocol: LinkProtocol, reason: str) -> None:
+        """A connection is dropped before its handshake was done."""
+
+    def link_closed(self, protocol: LinkProtocol) -> None:
+        """The connection is closed; nothing follows."""
+
+
+class LinkProtocol(GreetingConnection):
+    """One connection between two harbors, dialed or accepted.
+
+    :param owner: is told what happens.
+    :param peer: the core that greets and decodes.
+    """
+
+    _log: ClassVar[Logger] = Logger()
+
+    def __init__(self, owner: LinkOwner, peer: Peer) -> None:
+        super().__init__()
+        self._owner = owner
+        self._link: Link | None = None
+        self._harbor = 0
+        self._wide = False
+        self._reader = peer.reader
+        # Nothing stands between a read and the node that takes its messages.
+        self._deliver = owner.link_frames
+        #: The core of this link.
+        self.peer = peer
+        self._shell = Shell(
+            {
+                Write: lambda it: self.write(it.data),
+                Close: self._refuse,
+                Linked: self._up,
+            }
+        )
+
+    def opened(self) -> None:
+        """Greet, if we dialed."""
+        greeting = self.peer.open()
+        self._owner.link_opened(self)
+        self._shell.do(greeting)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take one read; all messages in it are handed on at once."""
+        if self._link is None:
+            self._greet(data)
+            return
+        frames = self._reader.feed(data)
+        if frames:
+            self._deliver(self._harbor, frames)
+        if self._reader.error is not None:
+            self._break(self._reader.error)
+        elif self._reader.rest.kept or self._wide:
+            self._widen(self._reader.rest.missing)
+
+    def _widen(self, missing: int) -> None:
+        """Read more at once while a large message comes in: fewer turns for it."""
+        self._wide = missing > READ_SIZE
+        # Always reading that much would cost small messages a large buffer each time.
+        size = min(missing, WIDE_READ_SIZE) if self._wide else READ_SIZE
+        self.transport.bufferSize = size  # type: ignore[union-attr]
+
+    def _greet(self, data: bytes) -> None:
+        if self.dropped is None:
+            self._shell.do(self.peer.greet(data))
+
+    def _refuse(self, effect: Close) -> None:
+        self.abort(str(effect.error))
+
+    def _up(self, linked: Linked) -> None:
+        """The handshake is done."""
+        assert self.transport is not None
+        self._harbor = linked.harbor
+        write = writer_for(self.transport)
+        self._link = link = Link(linked.harbor, FrameWriter(), write)
+        self.watch_pressure(
+            lambda: self._owner.link_busy(linked.harbor),
+            lambda: self._owner.link_free(linked.harbor, link),
+        )
+        self._owner.link_up(self, link)
+        self.greeted()
+        if linked.rest:
+            self.dataReceived(linked.rest)
+
+    def _break(self, error: ProtocolError) -> None:
+        """Give up a link whose peer broke the protocol."""
+        if self.dropped is None:
+            self._log.warn(
+                "dropped the link to harbor {harbor} at {peer}: {reason}",
+                harbor=self._harbor,
+                peer=self.peer_text,
+                reason=str(error),
+            )
+            self.abort(str(error))
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the handshake is done."""
+        return self._link is not None
+
+    def half_open(self) -> int | None:
+        """A number that grows as an incomplete frame does; None if there is none."""
+        rest = self._reader.rest
+        return rest.changes if rest.kept else None
+
+    def stall(self, seconds: float) -> None:
+        """Give up a link whose peer left half a frame open for so long."""
+        self._break(ProtocolError(f"half a frame stood still for {seconds:g} s"))
+
+    def aborted(self, reason: str) -> None:
+        """We give the connection up."""
+        if self.peer.ended():
+            self._end(reason)
+        else:
+            self._owner.link_refused(self, reason)
+
+    def close(self) -> None:
+        """Write what is collected and buffered, and close the connection then."""
+        if self._link is None or self.transport is None:
+            self.abort("this node leaves")
+            return
+        self._link.flush()
+        super().close()
+
+    def _end(self, reason: str) -> None:
+        assert self._link is not None
+        self._link.close()
+        self.release()
+        self._owner.link_down(self, reason)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is closed, by whomever."""
+        if self.peer.ended():
+            self._end(reason.getErrorMessage())
+        self._owner.link_closed(self)
+        super().connectionLost(reason)

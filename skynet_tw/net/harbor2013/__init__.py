@@ -1,0 +1,1 @@
+"""The wire of September 2013."""

@@ -1,0 +1,1 @@
+"""What all wires share: connections, dialing, waiting, watching, closing."""

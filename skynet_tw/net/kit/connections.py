@@ -1,0 +1,128 @@
+# -*- test-case-name: tests.net.test_kit -*-
+"""One connection, and all that are open: what every wire's have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol
+
+from .oneshot import OneShot
+from .pressure import Pressure
+from .progress import Progress
+from .transport import abort_transport, address_text, tune
+
+
+class Connection(Protocol):
+    """One connection of ours, dialed or accepted.
+
+    A subclass fills in `opened`, and ``dataReceived`` and ``connectionLost`` as in
+    any protocol.
+    """
+
+    def __init__(self) -> None:
+        #: Why we gave the connection up, None while we did not.
+        self.dropped: str | None = None
+        #: When it was opened, on its owner's clock.
+        self.since = 0.0
+        #: How what is half read or not yet written moves on, for the owner's sweep.
+        self.progress = Progress()
+        self._pressure: Pressure | None = None
+
+    @property
+    def peer_text(self) -> str:
+        """The other end, for the log."""
+        return address_text(self.transport)
+
+    def connectionMade(self) -> None:
+        """Set up the connection."""
+        assert self.transport is not None
+        tune(self.transport)
+        self.opened()
+
+    def opened(self) -> None:
+        """The connection is up."""
+
+    def watch_pressure(
+        self,
+        full: Callable[[], None] = lambda: None,
+        free: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Learn when the transport is full, and when it takes more."""
+        assert self.transport is not None
+        self._pressure = Pressure(self.transport, full, free)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the other side does not read what we write."""
+        return self._pressure is not None and self._pressure.is_full
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, unless the connection was given up."""
+        if data and self.transport is not None and self.dropped is None:
+            self.transport.write(data)
+
+    def read(self, on: bool) -> None:
+        """Read the connection, or leave with the other side what it sends."""
+        transport = self.transport
+        if IPushProducer.providedBy(transport):
+            if on:
+                transport.resumeProducing()
+            else:
+                transport.pauseProducing()
+
+    def close(self) -> None:
+        """Close the connection, once what is buffered for it is written."""
+        self.release()
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def abort(self, reason: str) -> None:
+        """Close the connection at once; what is buffered for it is lost."""
+        if self.dropped is None:
+            self.dropped = reason
+            self.aborted(reason)
+        abort_transport(self.transport)
+
+    def aborted(self, reason: str) -> None:
+        """We give the connection up: its owner is to be told."""
+
+    def release(self) -> None:
+        """Watch the transport's pressure no more."""
+        if self._pressure is not None:
+            self._pressure.release()
+
+
+C = TypeVar("C")
+
+
+class Connections(Generic[C]):
+    """The connections that are open, in the order in which they were opened."""
+
+    def __init__(self) -> None:
+        self._open: dict[C, None] = {}
+        self._empty = OneShot()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[C]:
+        return iter(list(self._open))
+
+    def add(self, connection: C) -> None:
+        """A connection was opened."""
+        self._open[connection] = None
+
+    def discard(self, connection: C) -> None:
+        """A connection was closed; it is fine if it was not open."""
+        self._open.pop(connection, None)
+        if not self._open:
+            empty, self._empty = self._empty, OneShot()
+            empty.fire()
+
+    def when_empty(self) -> Deferred[None]:
+        """Fire when no connection is open."""
+        return self._empty.when() if self._open else succeed(None)

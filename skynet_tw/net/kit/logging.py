@@ -1,0 +1,58 @@
+# -*- test-case-name: tests.net.test_strangers -*-
+"""Lines for the log: those of the cores, and those that strangers could multiply."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from ...link.effects import LogLine
+
+
+def emit(log: Logger, line: LogLine) -> None:
+    """Log what a core wants to have logged."""
+    write = log.warn if line.warn else log.info
+    write(line.format, **line.fields)
+
+
+class FoldedLog:
+    """Logs the first of many like lines, and counts the rest.
+
+    Whoever opens a thousand connections must not be able to fill the log as well.
+
+    :param what: what is dropped, in words.
+    """
+
+    _log = Logger()
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._quiet = False
+        self._more = 0
+        self._last: tuple[str, str] = ("", "")
+
+    def dropped(self, peer: str, reason: str) -> None:
+        """Log, or count, that *peer* was dropped."""
+        if self._quiet:
+            self._more += 1
+            self._last = (peer, reason)
+            return
+        self._quiet = True
+        self._log.warn(
+            "{what}: dropped {peer}: {reason}",
+            what=self._what,
+            peer=peer,
+            reason=reason,
+        )
+
+    def sweep(self) -> None:
+        """Log what was counted since the last time, in one line."""
+        if self._more:
+            self._log.warn(
+                "{what}: dropped {count} more, the last was {peer}: {reason}",
+                what=self._what,
+                count=self._more,
+                peer=self._last[0],
+                reason=self._last[1],
+            )
+        self._quiet = self._more > 0
+        self._more = 0
