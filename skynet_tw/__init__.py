@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compose import make_node
     from .errors import (
         BadAddress,
         BootFailed,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .node.actor import Actor, command, dispatch
     from .node.limits import Limits
     from .node.node import Node
+    from .starts import Start
 
 __all__ = [
     "Actor",
@@ -50,19 +52,23 @@ __all__ = [
     "QueueFull",
     "RemoteError",
     "SkynetError",
+    "Start",
     "TooLarge",
     "UnpackError",
     "command",
     "dispatch",
+    "make_node",
 ]
 
 # Loaded on first use: whoever wants `skynet_tw.seri` alone does not load Twisted.
 _HOMES = {
+    ".compose": ["make_node"],
     ".handle": ["Handle"],
     ".message": ["PType"],
     ".node.actor": ["Actor", "command", "dispatch"],
     ".node.limits": ["Limits"],
     ".node.node": ["Node"],
+    ".starts": ["Start"],
 }
 
 

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import (
+    Deferred,
+    FirstError,
+    fail,
+    gatherResults,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,20 +31,11 @@ from .node.actor import Actor
 from .node.failures import LoggedFailure, failure_of, logger_of
 from .node.node import Node
 from .reasons import one_line, start_failed
+from .starts import Start
 from .text import error_text
 
 #: The stages in their order.
 STAGES = ("bound", "master", "peers", "actors", "ready")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """An actor to start in the stage ``actors``."""
-
-    #: Its class.
-    actor_class: type[Actor]
-    #: What its ``started`` gets.
-    args: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +142,14 @@ def _build() -> Callable[[_Core], _Inputs]:
         core.boot.node.boot_done()
         core.stage = "ready"
         core.entered["ready"] = core.left["ready"] = core.boot.clock.seconds()
-        core.boot.is_ready()
+        core.boot.on_ready()
 
     def failing(inputs: _Inputs, core: _Core, error: Failure) -> None:
         core.error = error
-        core.boot.has_failed(error)
+        core.boot.on_failed(error)
 
     def halting(inputs: _Inputs, core: _Core) -> None:
-        core.boot.has_halted()
+        core.boot.on_halted()
 
     for state in (binding, bound, joining, linking, starting):
         state.upon(_Inputs.fail).to(failed)(failing)
@@ -172,7 +170,7 @@ class Boot:
     """The boot of one node.
 
     :param node: the node.
-    :param remote: its remote layer, None for a node without one.
+    :param remotes: its remote layers, none for a node without a harbor.
     :param clock: gives the time.
     :param starts: the actors of the stage ``actors``, in order.
     :param binders: what else binds a port: the master, where this node runs it.
@@ -184,7 +182,7 @@ class Boot:
     def __init__(
         self,
         node: Node,
-        remote: IRemote | None,
+        remotes: Sequence[IRemote],
         clock: IReactorTime,
         starts: Sequence[Start] = (),
         binders: Sequence[Callable[[], Deferred[Any]]] = (),
@@ -192,7 +190,7 @@ class Boot:
     ) -> None:
         self.node = node
         self.clock = clock
-        self._remote = remote
+        self._remotes = remotes
         self._starts = starts
         self._starting = ""
         self._binders = binders
@@ -276,21 +274,19 @@ class Boot:
                 f"{count} messages wait for {what}" for what, count in waits.items()
             ]
             return (f"{self._starting} to have started", *queued)
-        return () if self._remote is None else tuple(self._remote.waiting_for())
+        return tuple(what for remote in self._remotes for what in remote.waiting_for())
 
     # The steps
 
-    def _bind(self) -> Deferred[Any]:
-        waits = [binder() for binder in self._binders]
-        if self._remote is not None:
-            waits.append(self._remote.bind())
-        return Deferred.fromCoroutine(_all(waits))
+    def _bind(self) -> Deferred[None]:
+        bind = [remote.bind for remote in self._remotes]
+        return _all([binder() for binder in (*self._binders, *bind)])
 
     def _join(self) -> Deferred[None]:
-        return succeed(None) if self._remote is None else self._remote.join()
+        return _all([remote.join() for remote in self._remotes])
 
     def _link(self) -> Deferred[None]:
-        return succeed(None) if self._remote is None else self._remote.when_linked()
+        return _all([remote.when_linked() for remote in self._remotes])
 
     def _start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start_all())
@@ -326,9 +322,10 @@ class Boot:
     def log_stage(self, stage: str) -> None:
         """Say once that a stage is done."""
         detail = ""
-        if stage in ("master", "peers") and self._remote is not None:
-            linked = ", ".join(map(str, self._remote.linked())) or "none"
-            detail = f", linked harbors: {linked}"
+        if stage in ("master", "peers") and self._remotes:
+            detail = (
+                f", linked harbors: {', '.join(map(str, self._linked())) or 'none'}"
+            )
         self._log.info(
             "boot stage {stage} done, {seconds:.3f} s{detail}",
             stage=stage,
@@ -336,21 +333,20 @@ class Boot:
             detail=detail,
         )
 
-    def is_ready(self) -> None:
+    def on_ready(self) -> None:
         """The last stage is reached."""
         self._cancel_limit()
-        peers = [] if self._remote is None else self._remote.linked()
         self._log.info(
             "node ready: harbor {harbor}, {peers} peers, {actors} actors, {took:.3f} s",
             harbor=self.node.harbor,
-            peers=len(peers),
+            peers=len(self._linked()),
             actors=len(self.node.actors()),
             took=self.clock.seconds() - self._began,
         )
         while self._waiters:
             self._waiters.pop(0).callback(None)
 
-    def has_failed(self, error: Failure) -> None:
+    def on_failed(self, error: Failure) -> None:
         """A stage has failed; who waits for the node is told."""
         self._cancel_limit()
         value = error.value
@@ -362,12 +358,15 @@ class Boot:
         while self._waiters:
             self._waiters.pop(0).errback(failure)
 
-    def has_halted(self) -> None:
+    def on_halted(self) -> None:
         """The node stops before or after it was ready."""
         self._cancel_limit()
         self._halted = True
         while self._waiters:
             self._waiters.pop(0).errback(NotReady("the node stops"))
+
+    def _linked(self) -> list[int]:
+        return [harbor for remote in self._remotes for harbor in remote.linked()]
 
     def _cancel_limit(self) -> None:
         if self._limit is not None:
@@ -375,13 +374,13 @@ class Boot:
             self._limit = None
 
 
-async def _all(waits: Sequence[Deferred[Any]]) -> None:
-    """Wait for each; the first failure is the one that counts, the rest are heard."""
-    failure: Failure | None = None
-    for wait in waits:
-        try:
-            await wait
-        except SkynetError:
-            failure = failure or Failure()
-    if failure is not None:
-        failure.raiseException()
+def _all(steps: Sequence[Deferred[Any]]) -> Deferred[None]:
+    """Wait for each; it fails as the first that fails, and the rest are heard."""
+
+    def unwrap(failure: Failure) -> Failure:
+        first = failure.value
+        assert isinstance(first, FirstError)
+        return first.subFailure
+
+    done = gatherResults(steps, consumeErrors=True)
+    return done.addCallbacks(lambda _: None, unwrap)

@@ -7,13 +7,14 @@ Each text of an error says where the value was given, what it is, and what is wr
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
 from . import addresses
 from .errors import BadAddress
+from .net.wires import DEFAULT_WIRE, WIRES
 from .reasons import one_line
 from .text import shown
 
@@ -21,10 +22,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-#: The harbor protocols that a node can speak.
-WIRES = ("modern", "2013")
 
 
 @dataclass
@@ -36,7 +33,7 @@ class Config:
     standalone: str | None = None
     address: str = "127.0.0.1:2526"
     listen: str | None = None
-    wire: str = "modern"
+    wire: str = DEFAULT_WIRE
     start: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     boot_timeout: float = 30.0
@@ -80,10 +77,19 @@ def read(path: str) -> dict[str, Any]:
         raise ValueError(f"{named} its values are nested too deep") from error
     except ValueError as error:
         raise ValueError(f"{named} {error}") from error
+    return keys_of(table, named)
+
+
+def keys_of(table: Mapping[str, Any], named: str) -> dict[str, Any]:
+    """Name the values of a table by the keys of `Config`, however they are spelled.
+
+    :param named: names the table, for the text of an error.
+    :raises ValueError: it has a key that means nothing, or one twice.
+    """
     given: dict[str, Any] = {}
     spellings: dict[str, str] = {}
     for spelling, value in table.items():
-        key = spelling.replace("-", "_")
+        key = str(spelling).replace("-", "_")
         if key in spellings:
             both = f"{spellings[key]!r} and {spelling!r} are one key"
             raise ValueError(f"{named} {both}, given twice")

@@ -1,25 +1,18 @@
 # -*- test-case-name: tests.test_options -*-
-"""The command line of ``twistd skynet``, and what its ``--start`` names."""
+"""The command line of ``twistd skynet``."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from twisted.logger import Logger
 from twisted.python import usage
 
-from .boot import Start
-from .config import WIRES, Config, check, dashed, read, where
-from .node.actor import Actor
-from .reasons import import_failed, one_line
-from .text import shown
+from .config import Config, check, dashed, read, where
+from .net.wires import DEFAULT_WIRE, WIRES
+from .reasons import one_line
 
-__all__ = ["WIRES", "Config", "Options", "check", "load_start"]
-
-_log = Logger()
+__all__ = ["Config", "Options"]
 
 
 class Options(usage.Options):
@@ -36,7 +29,12 @@ class Options(usage.Options):
         ["standalone", None, None, "HOST:PORT: run the master in this node, too"],
         ["address", None, None, "HOST:PORT that others dial (127.0.0.1:2526)"],
         ["listen", None, None, "HOST:PORT that is bound, where that differs"],
-        ["wire", None, None, "the harbor protocol: modern or 2013 (modern)"],
+        [
+            "wire",
+            None,
+            None,
+            f"the harbor protocol: {' or '.join(WIRES)} ({DEFAULT_WIRE})",
+        ],
         [
             "boot-timeout",
             None,
@@ -97,54 +95,3 @@ class Options(usage.Options):
 
 def _give_up(reason: str) -> NoReturn:
     raise SystemExit(f"skynet: {one_line(reason)}")
-
-
-def load_start(text: str) -> Start:
-    """Import what ``--start`` names.
-
-    :param text: ``pkg.module:Class arg ...``, words as in a shell.
-    :raises ValueError: nothing of that name can be imported, or it is no actor.
-    """
-    named = f"--start {shown(text)}"
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{named}: {error}") from error
-    name, args = (words[0], words[1:]) if words else ("", [])
-    module_name, colon, class_name = name.partition(":")
-    if not colon or not module_name or not class_name:
-        raise ValueError(f"{named}: 'pkg.module:Class' is wanted")
-    try:
-        found = _find(module_name, class_name)
-    except _NotFoundError as error:
-        raise ValueError(f"{named}: {error}") from None
-    except BaseException as error:
-        # Code of the user's: it may as well call sys.exit().
-        _log.failure("{named}: the import failed", where=where)
-        reason = import_failed(error, module_name)
-        raise ValueError(f"{named}: {reason}") from error
-    return Start(found, tuple(args))
-
-
-class _NotFoundError(Exception):
-    """No module, or no class, has that name."""
-
-
-def _find(module_name: str, class_name: str) -> type[Actor]:
-    try:
-        found: Any = import_module(module_name)
-    except ModuleNotFoundError as error:
-        # Not one that a module of the user's looked for.
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise _NotFoundError(f"ModuleNotFoundError: {error}") from None
-        raise
-    for part in class_name.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise _NotFoundError(
-                f"module {module_name} has no {class_name!r}"
-            ) from None
-    if not (isinstance(found, type) and issubclass(found, Actor)):
-        raise _NotFoundError(f"{class_name} is not an Actor")
-    return found

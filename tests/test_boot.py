@@ -13,12 +13,13 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.boot import STAGES, Boot, Start
+from skynet_tw.boot import STAGES, Boot
 from skynet_tw.errors import BootFailed, NotReady
 from skynet_tw.interfaces import IRemote
 from skynet_tw.node.actor import Actor
 from skynet_tw.node.node import Node
 from skynet_tw.service import NodeService
+from skynet_tw.starts import Start
 
 from .node.support import Echo, FakeRemote
 
@@ -58,7 +59,7 @@ class BootTestCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def boot(self, *starts: Start, **rest: Any) -> Boot:
-        return Boot(self.node, self.remote, self.clock, starts, **rest)
+        return Boot(self.node, [self.remote], self.clock, starts, **rest)
 
     def states(self) -> list[str]:
         """The state of each stage, in order."""
@@ -122,7 +123,7 @@ class StageTests(BootTestCase):
     def test_without_remote(self) -> None:
         """A node without a harbor is ready at once."""
         self.node = Node(self.clock)
-        boot = Boot(self.node, None, self.clock, [Start(Echo)])
+        boot = Boot(self.node, [], self.clock, [Start(Echo)])
         boot.bind()
         boot.begin()
         self.successResultOf(self.node.when_ready())
@@ -152,7 +153,7 @@ class StageTests(BootTestCase):
 
         remote = Ordered()
         self.node = Node(self.clock, remote)
-        boot = Boot(self.node, remote, self.clock, (), [master])
+        boot = Boot(self.node, [remote], self.clock, (), [master])
         boot.bind()
         self.assertEqual(order, ["master", "remote"])
         boot.begin()
@@ -473,7 +474,7 @@ class ServiceTests(BootTestCase):
         self.failures: list[BootFailed] = []
         boot = self.boot(*starts, **rest)
         remote: IRemote = self.remote
-        return NodeService(self.node, boot, remote, self.failures.append, closers)
+        return NodeService(self.node, boot, [remote], self.failures.append, closers)
 
     def test_life(self) -> None:
         """Bind with privileges, boot, run, stop: actors first, connections last."""

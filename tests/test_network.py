@@ -32,10 +32,10 @@ from skynet_tw import (
     SkynetError,
     command,
 )
-from skynet_tw.boot import Start
 from skynet_tw.errors import BootFailed
 from skynet_tw.net.harbor.master import HarborMasterFactory
 from skynet_tw.service import NodeService
+from skynet_tw.starts import Start
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
 from skynet_tw.wire.control import Hello, Wait, encode
 
@@ -166,18 +166,18 @@ class NetworkTestCase(SynchronousTestCase):
             self.assertEqual(node.ledger.balance(node.waiting()), 0, node.harbor)
 
     def three(
-        self, nodes: MemoryNodes, queues: Limits | None = None, **options: Any
+        self, nodes: MemoryNodes, limits: Limits | None = None, **options: Any
     ) -> list[NodeService]:
         """Boot three nodes in order, with the peers ONE, TWO and THREE.
 
-        :param queues: those of node 2.
+        :param limits: those of node 2.
         """
         for harbor, name in enumerate(("ONE", "TWO", "THREE"), 1):
             nodes.start(
                 harbor,
                 standalone=harbor == 1,
                 actors=[Start(Peer, (name,))],
-                queues=queues if harbor == 2 else None,
+                limits=limits if harbor == 2 else None,
                 **options,
             )
             nodes.ready()
@@ -532,14 +532,14 @@ class LinkTests(NetworkTestCase):
 class QueueTests(NetworkTestCase):
     """A peer that does not read."""
 
-    def flood(self, queues: Limits, size: int, count: int) -> tuple[int, int]:
+    def flood(self, limits: Limits, size: int, count: int) -> tuple[int, int]:
         """Send *count* messages to a node that does not read, then let it read.
 
         :returns: how many were taken, and by how many bytes the memory grew while
             the second half was refused.
         """
         with self.nodes() as nodes:
-            _, two, three = self.three(nodes, queues=queues)
+            _, two, three = self.three(nodes, limits=limits)
             client = two.node.client()
             handle = nodes.result(client.query("THREE"))
             nodes.network.silence(nodes.address(3))
@@ -704,7 +704,7 @@ class PromiseTests(NetworkTestCase):
         """Each queue has a limit of messages and of bytes: beyond it, `QueueFull`."""
         for limits, room in [(Limits(messages=10), 10), (Limits(size=3000), 2)]:
             with self.nodes() as nodes:
-                two = nodes.start(2, queues=limits)
+                two = nodes.start(2, limits=limits)
                 client = two.node.client()
                 padding = "x" * 1000
                 # For a name, and for a harbor, while there is no master.
@@ -718,7 +718,7 @@ class PromiseTests(NetworkTestCase):
                 self.balanced(nodes)
                 # At the gate of a node that boots, and at that of an actor.
                 actors = [SlowPeer]
-                one = nodes.start(1, standalone=True, actors=actors, queues=limits)
+                one = nodes.start(1, standalone=True, actors=actors, limits=limits)
                 calls: list[Deferred[int]] = []
                 while not one.node.actors()[2:]:
                     nodes.run(0.01)

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import config
 from skynet_tw.node.actor import Actor
-from skynet_tw.options import Config, Options, load_start
+from skynet_tw.options import Config, Options
+from skynet_tw.starts import load_start
 
 
 class Started(Actor):

@@ -38,14 +38,22 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from skynet_tw import Actor, Handle, LinkLost, PType, RemoteError, TooLarge, command
-from skynet_tw.boot import Start
-from skynet_tw.errors import BootFailed
+from skynet_tw import (
+    Actor,
+    BootFailed,
+    Handle,
+    LinkLost,
+    PType,
+    RemoteError,
+    Start,
+    TooLarge,
+    command,
+    make_node,
+)
+from skynet_tw.compose import endpoints
 from skynet_tw.net.kit.limits import ConnectionLimits
-from skynet_tw.options import check
 from skynet_tw.seri import pack, unpack
 from skynet_tw.service import NodeService
-from skynet_tw.tap import build, endpoints
 from skynet_tw.wire.harbor import FrameReader, FrameWriter
 
 LOOPBACK = "127.0.0.1"
@@ -294,13 +302,14 @@ class SocketTestCase(TestCase):
         *actors: Start,
         keeper: Doorkeeper | None = None,
         reserved: Reserved | None = None,
-        when_running: Callable[[Callable[[], None]], object] = lambda begin: begin(),
+        bind_only: bool = False,
         **options: Any,
     ) -> NodeService:
         """Start a node; it boots by itself.
 
         :param keeper: is told of its ports and of whom they let in.
         :param reserved: what to listen on at that address.
+        :param bind_only: let it bind its ports, and start when the test says so.
         """
         server, client = endpoints(self.reactor)
 
@@ -310,18 +319,19 @@ class SocketTestCase(TestCase):
                 endpoint = reserved
             return endpoint if keeper is None else Watched(endpoint, keeper)
 
-        service = build(
-            check({"harbor": harbor, "address": ANY, **options}),
-            actors,
-            self.reactor,
-            listen,
-            client,
-            self.failures.append,
-            when_running,
-            limits=self.limits,
+        service = make_node(
+            {"harbor": harbor, "address": ANY, **options},
+            reactor=self.reactor,
+            actors=actors,
+            server=listen,
+            client=client,
+            on_failure=self.failures.append,
+            connections=self.limits,
             retry_policy=lambda attempt: 0.01,
         )
-        service.startService()
+        service.privilegedStartService()
+        if not bind_only:
+            service.startService()
         self.addCleanup(self.stop, service)
         return service
 
@@ -471,14 +481,13 @@ class BootTests(SocketTestCase):
 
         This is what boots in stages alone do not solve.
         """
-        begin: list[Callable[[], None]] = []
         may_start: Deferred[None] = Deferred()
         keeper = Doorkeeper()
         service = self.start(
             1,
             Start(Waiting, (may_start, "P1")),
             keeper=keeper,
-            when_running=begin.append,
+            bind_only=True,
             standalone=ANY,
         )
         # The ports are bound, and that is all.
@@ -494,7 +503,7 @@ class BootTests(SocketTestCase):
             return writer.take()
 
         raw.say(numbered(range(500)))
-        begin[0]()
+        service.startService()
         raw.say(numbered(range(500, 1000)))
         while len(service.node.actors()) < 3:
             await self.turn()

@@ -20,8 +20,8 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from skynet_tw import Actor, CallTimeout, Handle, LinkLost, PeerDown, command
-from skynet_tw.boot import Start
 from skynet_tw.service import NodeService
+from skynet_tw.starts import Start
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
 from skynet_tw.testing.network import parse
 

@@ -23,14 +23,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from ..boot import Start
+from ..compose import make_node
 from ..errors import BootFailed
 from ..net.kit.limits import ConnectionLimits
 from ..node.actor import Actor
 from ..node.limits import Limits
-from ..options import check
 from ..service import NodeService
-from ..tap import build
+from ..starts import Start
 from .network import MemoryNetwork
 
 _A = TypeVar("_A", bound=Actor)
@@ -70,8 +69,8 @@ class MemoryNodes:
         *,
         standalone: bool | str = False,
         actors: Sequence[type[Actor] | Start] = (),
-        limits: ConnectionLimits | None = None,
-        queues: Limits | None = None,
+        limits: Limits | None = None,
+        connections: ConnectionLimits | None = None,
         **options: Any,
     ) -> NodeService:
         """Start a node; it boots as time passes, see `ready`.
@@ -79,8 +78,8 @@ class MemoryNodes:
         :param harbor: its id, 1-255, or 0 for a node without a harbor.
         :param standalone: whether it runs the master as well, or at which address.
         :param actors: what it starts, in order: classes, or a `Start` with arguments.
-        :param limits: what strangers and stalled peers may cost it.
-        :param queues: how much may wait in each of its queues.
+        :param limits: how much may wait in each of its queues.
+        :param connections: what strangers and stalled peers may cost it.
         :param options: more of what ``--config`` takes, such as ``call_timeout=5``.
         :returns: the node is its attribute ``node``.
         :raises BootFailed: a port is in use.
@@ -89,15 +88,15 @@ class MemoryNodes:
         given.setdefault("address", self.address(harbor))
         if standalone:
             given["standalone"] = self.master if standalone is True else standalone
-        service = build(
-            check(given),
-            [it if isinstance(it, Start) else Start(it) for it in actors],
-            self.clock,
-            self.network.server,
-            self.network.client,
-            self.failures.append,
+        service = make_node(
+            given,
+            reactor=self.clock,
+            actors=actors,
+            server=self.network.server,
+            client=self.network.client,
+            on_failure=self.failures.append,
             limits=limits,
-            queues=queues,
+            connections=connections,
             retry_policy=self._retry_policy,
         )
         service.startService()

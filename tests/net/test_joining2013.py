@@ -9,13 +9,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import Actor, command
-from skynet_tw.boot import Boot, Start
+from skynet_tw.boot import Boot
 from skynet_tw.errors import BootFailed, RemoteError
 from skynet_tw.handle import Handle
 from skynet_tw.net.harbor2013.master import HarborMasterFactory2013
 from skynet_tw.net.harbor2013.remote import HarborRemote2013
 from skynet_tw.node.node import Node
 from skynet_tw.service import NodeService
+from skynet_tw.starts import Start
 from skynet_tw.testing.network import MemoryNetwork
 
 MASTER = "master:2013"
@@ -69,9 +70,9 @@ class JoiningTests(SynchronousTestCase):
             self.clock,
         )
         node = Node(self.clock, remote, call_timeout=5.0)
-        boot = Boot(node, remote, self.clock, starts)
+        boot = Boot(node, [remote], self.clock, starts)
         failures: list[BootFailed] = []
-        service = NodeService(node, boot, remote, failures.append)
+        service = NodeService(node, boot, [remote], failures.append)
         service.startService()
         self.assertEqual(failures, [])
         return service

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
-from skynet_tw import Actor, addresses, command
-from skynet_tw.boot import Start
-from skynet_tw.options import check
+from skynet_tw import Actor, Start, command, make_node
 from skynet_tw.service import NodeService
-from skynet_tw.tap import build
 
 from ..processes import ROOT, NodeProcess
 
@@ -112,15 +108,11 @@ class RealCase(TestCase):
     ) -> NodeService:
         """Start a node of ours with one probe actor; it boots by itself."""
         given = {"harbor": harbor, "master": master, "address": "127.0.0.1:0"}
-        config = check({**given, **options})
-        starts = [Start(Probe, names)]
-        service = build(
-            config,
-            starts,
-            reactor,
-            partial(addresses.server, reactor),
-            partial(addresses.client, reactor),
-            self.failures.append,
+        service = make_node(
+            {**given, **options},
+            reactor=reactor,
+            actors=[Start(Probe, names)],
+            on_failure=self.failures.append,
         )
         service.startService()
         self.addCleanup(self.stop_ours, service)
