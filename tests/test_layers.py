@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import skynet_tw
+from skynet_tw.net.wires import WIRES
 
 ROOT = Path(skynet_tw.__file__).parent
 
@@ -181,6 +182,38 @@ class LayerTests(SynchronousTestCase):
             if name.startswith("twisted.internet.reactor")
         }
         self.assertEqual(takers - {"tap"}, set())
+
+    def test_composition(self) -> None:
+        """Only the command line and the test kit put nodes together."""
+        callers = {
+            module
+            for module, tree in modules()
+            for name in imports(module, tree)
+            if name.startswith("skynet_tw.compose")
+        }
+        self.assertEqual(callers, {"tap", "testing.nodes"})
+
+    def test_command_line(self) -> None:
+        """Nobody but ``tap`` needs the command line."""
+        callers = {
+            module
+            for module, tree in modules()
+            for name in imports(module, tree)
+            if name.startswith(("skynet_tw.options", "skynet_tw.tap"))
+        }
+        self.assertEqual(callers, {"tap"})
+
+    def test_names_of_wires(self) -> None:
+        """Nobody asks which wire it is: what differs is in the wire's row."""
+        wrong = [
+            f"{module}: {ast.unparse(node)}"
+            for module, tree in modules()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Compare | ast.MatchValue)
+            for part in ast.walk(node)
+            if isinstance(part, ast.Constant) and part.value in WIRES
+        ]
+        self.assertEqual(wrong, [])
 
     def test_all_layers_are_there(self) -> None:
         """The rules are about modules that exist."""

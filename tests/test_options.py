@@ -8,7 +8,9 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from skynet_tw import config
 from skynet_tw.node.actor import Actor
@@ -393,7 +395,7 @@ class FileTests(OptionsTestCase):
             self.assertTrue(line.isprintable(), line)
 
 
-class LoadTests(SynchronousTestCase):
+class LoadTests(TestCase):
     """What --start names."""
 
     def test_found(self) -> None:
@@ -432,8 +434,11 @@ class LoadTests(SynchronousTestCase):
         for name, text in {"broken_for_test": source, **others}.items():
             (directory / f"{name}.py").write_text(text)
         self.patch(sys, "path", [str(directory), *sys.path])
+        observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         with self.assertRaises(ValueError) as caught:
             load_start("broken_for_test:Class")
+        said = "--start 'broken_for_test:Class': the import failed"
+        self.assertIn(said, [formatEvent(event) for event in observer])
         for name in ("broken_for_test", *others):
             sys.modules.pop(name, None)
         self.assertEqual(len(self.flushLoggedErrors()), 1)

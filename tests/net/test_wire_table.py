@@ -1,0 +1,51 @@
+"""The table of wires."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from skynet_tw.config import check
+from skynet_tw.interfaces import IRemote
+from skynet_tw.net.wires import DEFAULT_WIRE, WIRES
+from skynet_tw.testing import MemoryNetwork
+
+
+class WireTests(SynchronousTestCase):
+    """Each row."""
+
+    def test_keys(self) -> None:
+        """A row is found by its own name, and a node that is told nothing has one."""
+        self.assertEqual([wire.key for wire in WIRES.values()], list(WIRES))
+        self.assertEqual(check({}).wire, DEFAULT_WIRE)
+
+    def test_member(self) -> None:
+        """What a row says of a wire without loading it is what its members say."""
+        network = MemoryNetwork(Clock())
+        for wire in WIRES.values():
+            member = wire.load().member(
+                *(1, "host:1", network.server("host:1"), network.client("master:1")),
+                *(network.client, network.clock),
+                master_address="master:1",
+                retry_policy=lambda attempt: 1.0,
+                limits=None,
+            )
+            verifyObject(IRemote, member)
+            said = (member.max_payload, member.name_limit)
+            self.assertEqual(said, (wire.max_payload, wire.name_limit), wire.key)
+
+    def test_lazy(self) -> None:
+        """Whoever reads options loads no wire, and no reactor."""
+        source = (
+            "import sys, skynet_tw.options;"
+            "print([m for m in sys.modules if m.startswith('skynet_tw.net.')"
+            " or m == 'twisted.internet.reactor'])"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", source], capture_output=True, text=True, check=True
+        )
+        self.assertEqual(found.stdout.strip(), "['skynet_tw.net.wires']")
