@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise, product
 from pathlib import Path
@@ -308,19 +308,18 @@ class ListenTests(StoryCase, SocketTestCase):
         """On sockets both ports take a connection at once, and the master is found."""
         for wire in WIRES:
             keeper = Doorkeeper()
-            begin: list[Callable[[], None]] = []
             service = self.start(
                 1,
                 Start(Counter, ("ONE",)),
                 keeper=keeper,
-                when_running=begin.append,
+                bind_only=True,
                 standalone=ANY,
                 wire=wire,
             )
             for index in range(2):
                 # No await: the reactor has had no turn since.
                 socket.create_connection((LOOPBACK, keeper.port(index))).close()
-            begin[0]()
+            service.startService()
             await service.node.when_ready()
             client = service.node.client()
             self.assertEqual(await client.call("ONE", "COUNT", 7), 7)

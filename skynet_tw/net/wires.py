@@ -98,7 +98,7 @@ def _modern() -> Makers:
         retry_policy: RetryPolicy,
         limits: ConnectionLimits | None,
     ) -> MasterFactory:
-        return HarborMasterFactory(clock, limits)  # Its slaves dial it: it dials nobody.
+        return HarborMasterFactory(clock, limits)  # It dials nobody.
 
     return Makers(HarborRemote, master)
 
