@@ -32,26 +32,11 @@ from .node.failures import LoggedFailure, failure_of, logger_of
 from .node.node import Node
 from .reasons import one_line, start_failed
 from .starts import Start
+from .status import StageReport
 from .text import error_text
 
 #: The stages in their order.
 STAGES = ("bound", "master", "peers", "actors", "ready")
-
-
-@dataclass(frozen=True, slots=True)
-class StageReport:
-    """How far one stage of the boot is."""
-
-    #: The stage.
-    stage: str
-    #: ``done``, ``waiting``, ``failed`` or ``to come``.
-    state: str
-    #: Seconds from the start of the boot to the start of the stage; None before.
-    since: float | None
-    #: Seconds that the stage took, or has taken until now; None before.
-    took: float | None
-    #: What is waited for and why, in words.
-    waiting_for: tuple[str, ...] = ()
 
 
 class _Inputs(Protocol):

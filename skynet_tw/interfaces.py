@@ -7,6 +7,7 @@ these interfaces only.  Handles and sessions are plain numbers here, names are t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface
@@ -20,6 +21,24 @@ Peer = int | str
 #: A message that came in, as ``(source, destination, session, payload)``: the
 #: destination's top byte is the message type, its low 24 bits are the index.
 Frame = tuple[int, int, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """One link at one moment, as its remote layer knows it."""
+
+    #: Who is at the other end.
+    peer: Peer
+    #: The other end's address, for people.
+    address: str
+    #: How many seconds it has been up.
+    seconds: float
+    #: Bytes that were read from it.
+    bytes_in: int
+    #: Bytes that were written to it.
+    bytes_out: int
+    #: Whether its transport is full.
+    is_full: bool
 
 
 class ILink(Interface):
@@ -78,6 +97,9 @@ class IRemote(Interface):
 
     def linked() -> list[int]:
         """List the ids of the harbors that are linked now, in order."""
+
+    def links() -> list[LinkInfo]:
+        """Describe the links that are up now, in the order of their peers."""
 
     def register(name: str, handle: int) -> None:
         """Announce a global name; `IRemoteReceiver.name_known` echoes it.

@@ -304,7 +304,7 @@ class HostileTests(SynchronousTestCase):
     def check(self, service: NodeService) -> None:
         """The books balance, and nothing is left."""
         node = service.node
-        self.assertEqual(node.ledger.balance(node.waiting()), 0)
+        self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         self.assertEqual(node._core.backlog.count, 0)
         self.assertEqual(len(node._sleeps), 0)
         for context in node.actors():

@@ -14,7 +14,7 @@ from skynet_tw.net.wires import WIRES
 ROOT = Path(skynet_tw.__file__).parent
 
 #: The words that all layers share.
-VOCABULARY = {"errors", "handle", "message", "interfaces", "text"}
+VOCABULARY = {"errors", "handle", "message", "interfaces", "status", "text"}
 
 #: The values of messages, and the modules that it is made of.
 VALUES = {"seri", "luavalue", "keys"}
@@ -25,7 +25,8 @@ ALLOWED = {
     "errors": set[str](),
     "handle": {"errors", "text"},
     "message": set[str](),
-    "interfaces": VOCABULARY,
+    "interfaces": VOCABULARY - {"status"},
+    "status": {"handle", "interfaces"},
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},
@@ -66,7 +67,7 @@ NODE_FLOORS = (
     {"cells", "incoming", "namewaits", "sleeps"},
     {"names"},
     {"delivery"},
-    {"receiver"},
+    {"receiver", "snapshot"},
     # The public pair; the one circle that is allowed.
     {"actor", "node"},
     {"datacenter", "services"},
@@ -80,7 +81,7 @@ LARGER_MODULES = {
 }
 LARGER_CLASSES = {
     # It owns both kinds of connections: those that it dials, and those who dial it.
-    "net.harbor2013.links.HarborLinks2013": 33,
+    "net.harbor2013.links.HarborLinks2013": 34,
 }
 
 

@@ -153,8 +153,10 @@ class NetworkTestCase(SynchronousTestCase):
         services = list(nodes.services)
         nodes.stop()
         for service in services:
-            self.assertEqual(service.node.ledger.balance(service.node.waiting()), 0)
-            self.assertEqual(service.node.waiting(), 0)
+            self.assertEqual(
+                service.node.ledger.balance(service.node.status().ledger.waiting), 0
+            )
+            self.assertEqual(service.node.status().ledger.waiting, 0)
             self.assertEqual(len(service.node._core.calls), 0)
         self.assertEqual(nodes.clock.getDelayedCalls(), [])
         self.assertEqual(nodes.network.wires, [])
@@ -163,7 +165,9 @@ class NetworkTestCase(SynchronousTestCase):
         """Check the books of all nodes."""
         for service in nodes.services:
             node = service.node
-            self.assertEqual(node.ledger.balance(node.waiting()), 0, node.harbor)
+            self.assertEqual(
+                node.ledger.balance(node.status().ledger.waiting), 0, node.harbor
+            )
 
     def three(
         self, nodes: MemoryNodes, limits: Limits | None = None, **options: Any
@@ -352,7 +356,7 @@ class LinkTests(NetworkTestCase):
                 waiting = [client.call(handle, "COUNT", i) for i in range(201, 301)]
                 nodes.run(5)
                 self.balanced(nodes)
-                self.assertEqual(two.node.waiting(), 200)
+                self.assertEqual(two.node.status().ledger.waiting, 200)
                 for call in waiting:
                     self.assertNoResult(call)
                 nodes.network.mend(nodes.address(3))
@@ -517,7 +521,7 @@ class LinkTests(NetworkTestCase):
                 nodes.run(6.1)
                 self.assertEqual(len(ends), 15)
                 for service in (one, two, three):
-                    self.assertEqual(service.node.waiting(), 0)
+                    self.assertEqual(service.node.status().ledger.waiting, 0)
                     self.assertEqual(len(service.node._core.calls), 0)
                 self.balanced(nodes)
                 for place in (nodes.master, nodes.address(2), nodes.address(3)):
@@ -690,7 +694,7 @@ class PromiseTests(NetworkTestCase):
                 states = [report.state for report in two.node.boot_report()]
                 self.assertEqual(states[:4], ["done", "done", "waiting", "to come"])
                 self.assertEqual(two.node.actors(), [])
-                self.assertEqual(two.node.waiting(), 101)
+                self.assertEqual(two.node.status().ledger.waiting, 101)
                 assert holder.transport is not None
                 holder.transport.loseConnection()
                 nodes.run(0.9)
@@ -714,7 +718,7 @@ class PromiseTests(NetworkTestCase):
                     with self.assertRaises(QueueFull):
                         client.send(dest, "COUNT", room, padding)
                     self.failed(client.call(dest, "COUNT", room, padding), QueueFull)
-                self.assertEqual(two.node.waiting(), 2 * room)
+                self.assertEqual(two.node.status().ledger.waiting, 2 * room)
                 self.balanced(nodes)
                 # At the gate of a node that boots, and at that of an actor.
                 actors = [SlowPeer]
@@ -884,7 +888,9 @@ class Simulation:
             if isinstance(context.actor, Walker):
                 self.gone.append((context.names[0], context.actor))
         self.nodes.stop(service)
-        self.test.assertEqual(service.node.ledger.balance(service.node.waiting()), 0)
+        self.test.assertEqual(
+            service.node.ledger.balance(service.node.status().ledger.waiting), 0
+        )
         self.nodes.run(self.random.choice([0.5, 3.0]))
         self.start_node(service.node.harbor)
         self.ready()
@@ -1000,7 +1006,7 @@ class SimulationTests(NetworkTestCase):
                         answer = nodes.result(source.call(target, "ECHO", seed))
                         self.assertEqual(answer, seed)
                 for service in nodes.services:
-                    self.assertEqual(service.node.waiting(), 0)
+                    self.assertEqual(service.node.status().ledger.waiting, 0)
                     self.assertEqual(len(service.node._core.calls), 0)
                 nodes.stop()
                 simulation.master.stop()

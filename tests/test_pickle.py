@@ -15,9 +15,9 @@ from skynet_tw import errors
 from skynet_tw.errors import OtherWire, PackError, SkynetError, TooLarge, UnpackError
 from skynet_tw.handle import Handle
 from skynet_tw.message import PType
-from skynet_tw.node.ledger import DeadLetter
 from skynet_tw.node.limits import Limits
 from skynet_tw.seri import LightUserdata, OddKey, RemoteObject
+from skynet_tw.status import DeadLetter
 
 #: How those are made whose arguments are not a text.
 MADE: dict[type[SkynetError], Callable[[], SkynetError]] = {

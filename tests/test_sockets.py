@@ -340,7 +340,7 @@ class SocketTestCase(TestCase):
         if not service.running:
             return None
         node = service.node
-        self.assertEqual(node.ledger.balance(node.waiting()), 0)
+        self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         return service.stopService()
 
     def probe(self, service: NodeService) -> Probe:
@@ -509,7 +509,7 @@ class BootTests(SocketTestCase):
             await self.turn()
         raw.say(numbered(range(1000, 1500)) + numbered(range(1500, 1501), 77))
         await self.probe(service).call("SERVICE", "LIST")
-        while service.node.waiting() < 1501:
+        while service.node.status().ledger.waiting < 1501:
             await self.turn()
         self.assertEqual(self.probe(service).seen, [])
         self.assertFalse(service.node.boot_report()[-1].state == "done")

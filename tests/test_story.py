@@ -96,7 +96,7 @@ class StoryCase(TestCase):
         nodes.stop()
         for service in services:
             node = service.node
-            self.assertEqual(node.ledger.balance(node.waiting()), 0)
+            self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         self.assertEqual(nodes.clock.getDelayedCalls(), [])
 
     def master(
@@ -393,8 +393,8 @@ class InboundTests(StoryCase):
                 ]
                 nodes.run(2)
                 # Everything has crossed, and waits for the actor.
-                self.assertEqual(one.node.waiting(), 0)
-                self.assertEqual(two.node.waiting(), len(answers))
+                self.assertEqual(one.node.status().ledger.waiting, 0)
+                self.assertEqual(two.node.status().ledger.waiting, len(answers))
                 self.assertEqual(self.counter(nodes, two).seen, [])
                 self.assertEqual(two.node.boot_report()[3].state, "waiting")
                 may_start.callback(None)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..interfaces import IRemote
+from ..interfaces import IRemote, LinkInfo, Peer
 from .limits import Limits
 from .requests import Caller
 
@@ -31,6 +31,16 @@ class Backlog:
     def watch(self, remote: IRemote) -> None:
         """Stop and resume the reading of another remote layer's links."""
         self._remotes.append(remote)
+
+    @property
+    def reading(self) -> bool:
+        """Whether the links are read."""
+        return self._reading
+
+    def links(self) -> dict[Peer, LinkInfo]:
+        """The links that are up, of all layers."""
+        infos = [info for remote in self._remotes for info in remote.links()]
+        return {info.peer: info for info in infos}
 
     def add(self, count: int) -> None:
         """Messages wait for the processor."""

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from ..errors import NoSuchActor, QueueFull
 from ..handle import Handle
 from ..message import PType
+from ..status import ActorStatus
 from ..text import type_name
 from .callers import Callers
 from .core import Core
@@ -42,6 +43,7 @@ class Cell(TaskOwner):
         "callers",
         "core",
         "forked",
+        "handled",
         "held_size",
         "idle",
         "kind",
@@ -77,6 +79,8 @@ class Cell(TaskOwner):
         self.why = "it exited"
         #: Told when no coroutine of it waits any more, while it ends.
         self.idle: Callable[[], None] | None = None
+        #: How many messages it has handled.
+        self.handled = 0
         #: Bytes that other nodes' messages hold while the gate is shut.
         self.held_size = 0
         #: Whether something was forked since the last message.
@@ -90,6 +94,20 @@ class Cell(TaskOwner):
         #: Who waits for it: for answers, and for its end.
         self.callers = Callers()
         core.backlog.begins(self)
+
+    def status(self, now: float) -> ActorStatus:
+        """The actor as it is."""
+        state = "starting" if self.gated else "running"
+        return ActorStatus(
+            self.handle,
+            type_name(self.actor),
+            tuple(self.names),
+            state if self.alive else "ending",
+            len(self.mailbox) + len(self.unhandled),
+            self.handled,
+            tuple([task.status(now) for task in self.tasks]),
+            len(self.calls),
+        )
 
     # Messages
 

@@ -22,7 +22,8 @@ from enum import Enum
 from typing import Final
 
 from ..errors import LinkLost, NotReady, PeerDown
-from ..interfaces import ILink, Peer
+from ..interfaces import ILink, LinkInfo, Peer
+from ..status import PeerStatus
 from .calls import Calls
 from .core import Core
 from .outbox import Envelope
@@ -125,6 +126,17 @@ class Channel:
     def is_gone(self) -> bool:
         """Whether the peer is gone, and did not come back."""
         return self.stage is ChannelStage.GONE
+
+    def status(self, link: LinkInfo | None) -> PeerStatus:
+        """The channel as it is, with what its layer knows of the link."""
+        return PeerStatus(
+            self.peer,
+            self.stage.value,
+            self._why_gone if self.is_gone else "",
+            len(self.outbox),
+            len(self.calls),
+            link,
+        )
 
     # Messages
 

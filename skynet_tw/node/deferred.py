@@ -75,6 +75,9 @@ class NodeDeferred(Deferred[_T]):
 
     _log = Logger()
 
+    #: What it waits for, in words.
+    what = "a Deferred of the node"
+
     def __init__(
         self,
         scheduler: Scheduler,

@@ -232,6 +232,7 @@ class Delivery:
             gone: NodeDeferred[str] = NodeDeferred(
                 self._core.scheduler, lambda gone: watchers.pop(gone, None)
             )
+            gone.what = f"the end of {cell!r}"
             watchers[gone] = None
             return gone
 

@@ -153,6 +153,7 @@ class ActorCell(Cell):
         finally:
             # Nobody works on the last message any more.
             _set_work(None)
+            self.handled += handled
             if packed:
                 core.backlog.handled(packed)
 

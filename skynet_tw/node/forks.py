@@ -26,6 +26,7 @@ class Fork(Listened[Any], NodeDeferred[Any]):
 
     def __init__(self, owner: TaskOwner) -> None:
         super().__init__(owner.scheduler, _cancelled)
+        self.what = "a fork"
         self._owner = owner
 
     def finished(self, result: Any, error: BaseException | None) -> None:

@@ -46,6 +46,12 @@ class Incoming:
         """How many messages wait for the end of the boot."""
         return self._early_count
 
+    def waits(self) -> dict[str, int]:
+        """How many messages wait for what, in words."""
+        if not self._early_count:
+            return {}
+        return {"the end of the boot": self._early_count}
+
     def frames_received(self, frames: list[Frame]) -> None:
         """Take the messages of one read to their actors, and let these run."""
         core = self._core

@@ -9,34 +9,16 @@ of `Ledger` write its fields.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from twisted.logger import Logger
 
 from ..handle import Handle
 from ..message import PType
+from ..status import DeadLetter, LedgerStatus
 
 #: How many dead letters are kept to be looked at.
 KEPT_LETTERS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A one-way message or an answer that could not be delivered."""
-
-    #: Why, in words.
-    reason: str
-    #: Who sent it.
-    source: Handle
-    #: Where it was sent to: a handle or a name.
-    destination: Handle | str
-    #: Its type.
-    ptype: int
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Compiled, a class does not know how.
-        return DeadLetter, (self.reason, self.source, self.destination, self.ptype)
 
 
 class Ledger:
@@ -86,6 +68,23 @@ class Ledger:
         """Messages that are unaccounted for; 0 is the only honest result."""
         fates = self.delivered + self.refused + self.expired + self.dropped
         return self.accepted - fates - waiting
+
+    def status(self, waiting: int) -> LedgerStatus:
+        """The books as they are.
+
+        :param waiting: how many messages wait now.
+        """
+        return LedgerStatus(
+            self.accepted,
+            self.delivered,
+            self.refused,
+            self.expired,
+            self.dropped,
+            waiting,
+            self.late_answers,
+            tuple(self.reasons.most_common()),
+            tuple(self.dead_letters),
+        )
 
     # What happens to a message
 

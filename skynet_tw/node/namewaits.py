@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from ..errors import SkynetError
 from ..handle import Handle
+from ..text import shown
 from .core import Core
 from .deferred import NodeDeferred
 
@@ -43,6 +44,7 @@ class NameWaits:
         waiting: NodeDeferred[Handle] = NodeDeferred(
             self._core.scheduler, lambda waiting: self._leave(name, waiting)
         )
+        waiting.what = f"the owner of the name {shown(name, 80)}"
         limit: IDelayedCall | None = None
         if timeout:
             limit = self._core.clock.callLater(timeout, self._late, name, waiting)

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..errors import NotReady, SkynetError
 from ..handle import Handle
 from ..interfaces import IRemote, IRemoteReceiver
+from ..status import NodeStatus, StageReport
 from ..text import shown
 from . import coroutines
 from .actor import Actor
@@ -29,6 +30,7 @@ from .names import Names
 from .outgoing import Outgoing
 from .receiver import Receiver
 from .sleeps import Sleeps
+from .snapshot import snapshot
 from .timeouts import check_seconds, check_timeout
 
 #: Seconds that actors may take to stop, unless the node is told otherwise.
@@ -40,7 +42,7 @@ class Readiness(Protocol):
 
     def when_ready(self) -> Deferred[None]: ...
 
-    def report(self) -> list[Any]: ...
+    def report(self) -> list[StageReport]: ...
 
 
 class Node:
@@ -107,7 +109,7 @@ class Node:
         """A fresh Deferred, fired when the boot is done; it fails as the boot fails."""
         return succeed(None) if self.boot is None else self.boot.when_ready()
 
-    def boot_report(self) -> list[Any]:
+    def boot_report(self) -> list[StageReport]:
         """What of the boot is done, what is waited for, since when and why."""
         return [] if self.boot is None else self.boot.report()
 
@@ -158,6 +160,7 @@ class Node:
             cell.open()
             return succeed(cell.handle)
         done: NodeDeferred[Handle] = NodeDeferred(self._core.scheduler)
+        done.what = f"{cell!r} to have started"
 
         def finished(result: Any, error: BaseException | None) -> None:
             if error is None and cell.alive:
@@ -240,17 +243,21 @@ class Node:
         self._core.check_thread()
         return self._sleeps.sleep(check_seconds(seconds))
 
-    def waiting(self) -> int:
-        """How many accepted messages have no fate yet."""
-        held = sum(len(c.mailbox) + len(c.unhandled) for c in self.actors())
-        return self._core.outboxes.waiting() + self._incoming.waiting() + held
-
     def waits(self) -> dict[str, int]:
         """How many messages wait for what, in words; without those in mailboxes."""
-        waits = self._core.outboxes.waits()
-        if early := self._incoming.waiting():
-            waits["the end of the boot"] = early
-        return waits
+        return {**self._core.outboxes.waits(), **self._incoming.waits()}
+
+    def status(self) -> NodeStatus:
+        """A snapshot of the whole node."""
+        return snapshot(
+            self._core,
+            self._cells,
+            self._outgoing,
+            self._incoming,
+            self._names,
+            self.boot_report(),
+            self._has_stopped,
+        )
 
     def stop(self, now: bool = False) -> Deferred[None]:
         """End all actors, the last started first; who waits for them is told.

@@ -22,6 +22,7 @@ from ..errors import (
 )
 from ..handle import Handle
 from ..message import MAX_SESSION, PType
+from ..status import CallStatus
 from ..text import shown
 from .deferred import Listened
 from .failures import failure_of
@@ -191,6 +192,7 @@ class Call(ReturnTo):
         "raw",
         "reply",
         "shared",
+        "since",
         "slot",
         "stage",
         "target",
@@ -217,6 +219,8 @@ class Call(ReturnTo):
         self.deadline: float | None = None
         #: Where it stands among the calls of its channel or of the node.
         self.slot: dict[Call, None] | None = None
+        #: When it was made, on the node's clock.
+        self.since = caller.scheduler.seconds()
         #: What it waits for.
         self.stage = _SENT
         #: The peer whose link it waits for, in words.
@@ -230,6 +234,17 @@ class Call(ReturnTo):
         """Who was called, in words."""
         callee = self.callee
         return str(Handle(callee)) if isinstance(callee, int) else str(callee)
+
+    def status(self, now: float) -> CallStatus:
+        """The call as it is."""
+        return CallStatus(
+            self.caller.handle,
+            self.callee_text,
+            self.session,
+            self.stage.value,
+            max(now - self.since, 0.0),
+            None if self.deadline is None else self.deadline - now,
+        )
 
     # Whom to answer
 

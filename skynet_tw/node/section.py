@@ -69,6 +69,7 @@ class CriticalSection:
         turn: NodeDeferred[None] = NodeDeferred(
             self._scheduler, lambda turn: door.queue.pop(turn, None)
         )
+        turn.what = "its turn in a critical section"
         door.queue[turn] = None
         try:
             await turn

@@ -23,6 +23,7 @@ class Sleeps:
     def sleep(self, seconds: float) -> Deferred[None]:
         """A Deferred that fires after some seconds."""
         sleep: NodeDeferred[None] = NodeDeferred(self._core.scheduler, self._cancelled)
+        sleep.what = f"{seconds:g} s to pass"
         timer = self._core.clock.callLater(seconds, self._over, sleep)
         self._timers[sleep] = timer
         return sleep

@@ -15,7 +15,10 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from ..text import shown
+from ..handle import Handle
+from ..status import TaskStatus
+from ..text import printable, shown, type_name
+from .deferred import NodeDeferred
 from .reply import Reply
 from .requests import Caller, Waiter
 from .work import Work
@@ -70,6 +73,7 @@ class Task(Waiter):
         "owner",
         "ptype",
         "request",
+        "since",
         "variables",
         "work",
     )
@@ -91,6 +95,8 @@ class Task(Waiter):
         self.request = request
         #: What it waits for, None while it runs or stands in the queue.
         self.awaited: Deferred[Any] | None = None
+        #: Since when it waits, on the node's clock.
+        self.since = 0.0
         #: Called with the result, or the error, of a task that answers no message.
         self.finished: Callable[[Any, BaseException | None], None] | None = None
         #: Whether the actor keeps it, as it does once it has waited.
@@ -137,6 +143,7 @@ class Task(Waiter):
 
     def _wait_for(self, awaited: object) -> None:
         """Arrange to be run on when *awaited* has a result."""
+        self.since = self.owner.scheduler.seconds()
         if not self.kept:
             self.kept = True
             self.owner.keep(self)
@@ -189,6 +196,23 @@ class Task(Waiter):
         scheduler.schedule(self)
         scheduler.run()
 
+    def status(self, now: float) -> TaskStatus:
+        """The task as it is."""
+        request = self.request
+        awaited = self.awaited
+        seconds = 0.0
+        if awaited is None:
+            waits_for = "its turn"
+        else:
+            seconds = max(now - self.since, 0.0)
+            waits_for = _in_words(awaited)
+        return TaskStatus(
+            request if isinstance(request, str) else shown(request, 200),
+            None if self.work is None else Handle(self.work.source),
+            waits_for,
+            seconds,
+        )
+
     def end(self) -> None:
         """The actor ends: raise CancelledError as `cancel` does, but only once."""
         if not self._told:
@@ -229,3 +253,13 @@ class Task(Waiter):
             self.variables.run(self.coroutine.close)
         except BaseException as error:
             self.owner.log_failure(error, 0, self.request)
+
+
+def _in_words(awaited: Deferred[Any]) -> str:
+    """What a Deferred waits for, as far as the node knows."""
+    if type(awaited) is Reply:
+        call = awaited.call
+        return f"the answer of {printable(call.callee_text)[:80]} ({call.stage.value})"
+    if isinstance(awaited, NodeDeferred):
+        return awaited.what
+    return f"a {type_name(awaited)}"

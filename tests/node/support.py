@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from skynet_tw import seri
 from skynet_tw.handle import Handle
-from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver, Peer
+from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver, LinkInfo, Peer
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.dispatch import ActorCell
@@ -92,7 +92,7 @@ class FakeRemote:
         self.moves = False
         #: The harbors that are gone.
         self.departed: set[Peer] = set()
-        self.links: dict[Peer, FakeLink] = {}
+        self.fake_links: dict[Peer, FakeLink] = {}
         self.waits: list[str] = []
         # The boot's steps: what they answer, until a test fires it.
         self.binding: Deferred[None] = Deferred()
@@ -123,7 +123,13 @@ class FakeRemote:
         return self.waits
 
     def linked(self) -> list[int]:
-        return sorted(self.links)
+        return sorted(self.fake_links)
+
+    def links(self) -> list[LinkInfo]:
+        return [
+            LinkInfo(peer, f"host:{peer}", 1.0, 2, link.flushes, False)
+            for peer, link in self.fake_links.items()
+        ]
 
     def register(self, name: str, handle: int) -> None:
         self.registered.append((name, handle))
@@ -153,7 +159,7 @@ class FakeRemote:
     def up(self, harbor: Peer, room: int | None = None) -> FakeLink:
         """A link is up."""
         self.departed.discard(harbor)
-        link = self.links[harbor] = FakeLink(self, harbor, room)
+        link = self.fake_links[harbor] = FakeLink(self, harbor, room)
         self.receiver.link_ready(harbor, link)
         return link
 
@@ -163,12 +169,12 @@ class FakeRemote:
 
     def free(self, harbor: int, room: int | None = None) -> None:
         """The transport of a link takes more."""
-        self.links[harbor].room = room
-        self.receiver.link_ready(harbor, self.links[harbor])
+        self.fake_links[harbor].room = room
+        self.receiver.link_ready(harbor, self.fake_links[harbor])
 
     def lost(self, harbor: Peer, reason: str = "it was cut") -> None:
         """A link breaks."""
-        del self.links[harbor]
+        del self.fake_links[harbor]
         self.receiver.link_lost(harbor, reason)
 
     def gone(self, harbor: Peer, reason: str = "the master said so") -> None:
@@ -279,7 +285,7 @@ class World:
     @property
     def balance(self) -> int:
         """What the ledger cannot account for."""
-        return self.node.ledger.balance(self.node.waiting())
+        return self.node.ledger.balance(self.node.status().ledger.waiting)
 
     @property
     def backlog(self) -> int:

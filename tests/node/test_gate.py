@@ -159,6 +159,6 @@ class GateTests(NodeTestCase):
         one.remote.up(2)
         one.remote.receive(1, "NOTE", 1, session=7)
         one.node.stop()
-        self.assertEqual(one.node.waiting(), 0)
+        self.assertEqual(one.node.status().ledger.waiting, 0)
         self.assertEqual(one.remote.one().ptype, PType.ERROR)
         self.finish()

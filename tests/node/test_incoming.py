@@ -76,12 +76,12 @@ class IncomingTests(NodeTestCase):
         frames = [
             self.remote.frame(self.handle, "ECHO", n, session=n) for n in range(1, 101)
         ]
-        flushes = self.remote.links[2].flushes
+        flushes = self.remote.fake_links[2].flushes
         self.one.node._incoming.frames_received(frames)
         sent = self.remote.take()
         self.assertEqual(numbers(sent), list(range(1, 101)))
         self.assertEqual([one.session for one in sent], list(range(1, 101)))
-        self.assertEqual(self.remote.links[2].flushes, flushes + 1)
+        self.assertEqual(self.remote.fake_links[2].flushes, flushes + 1)
 
     def test_raised(self) -> None:
         """A handler's error is a type ERROR; its payload says what was raised."""

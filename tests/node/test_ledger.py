@@ -213,21 +213,21 @@ class Walk:
 
     def up(self) -> None:
         harbor = self.random.choice(HARBORS)
-        if harbor not in self.remote.links:
+        if harbor not in self.remote.fake_links:
             self.remote.up(harbor, self.random.choice([None, 1, 2]))
         elif harbor in self.full:
             self.full.discard(harbor)
             self.remote.free(harbor, self.random.choice([None, 1, 2]))
 
     def busy(self) -> None:
-        if self.remote.links:
-            harbor = self.random.choice(list(self.remote.links))
+        if self.remote.fake_links:
+            harbor = self.random.choice(list(self.remote.fake_links))
             self.full.add(harbor)
             self.remote.busy(harbor)
 
     def lose(self) -> None:
-        if self.remote.links:
-            harbor = self.random.choice(list(self.remote.links))
+        if self.remote.fake_links:
+            harbor = self.random.choice(list(self.remote.fake_links))
             self.remote.lost(harbor)
             if self.random.randrange(2):
                 self.remote.gone(harbor)
@@ -277,7 +277,7 @@ class BalanceTests(NodeTestCase):
         world.later(40)
         self.assertEqual(world.balance, 0)
         waits = [world.node.waits(), *world.node.actors()]
-        self.assertEqual(world.node.waiting(), 0, f"seed {seed}: {waits}")
+        self.assertEqual(world.node.status().ledger.waiting, 0, f"seed {seed}: {waits}")
         self.assertEqual(world.node._core.backlog.count, 0, f"seed {seed}: backlog")
         self.assertTrue(world.remote.reading)
         self.flushLoggedErrors()

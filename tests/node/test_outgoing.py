@@ -453,7 +453,7 @@ class OutgoingTests(NodeTestCase):
         self.client.send(FAR, 2)
         self.one.node.stop()
         self.assertEqual(len(failed), 2)
-        self.assertEqual(self.one.node.waiting(), 0)
+        self.assertEqual(self.one.node.status().ledger.waiting, 0)
 
 
 class LayerTests(NodeTestCase):

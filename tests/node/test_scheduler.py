@@ -96,7 +96,7 @@ class FairnessTests(NodeTestCase):
             clock.turn()
         self.assertEqual(woken, [True])
         self.stop(node, clock)
-        self.assertEqual(node.ledger.balance(node.waiting()), 0)
+        self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_not_at_once(self) -> None:

@@ -131,7 +131,7 @@ class RealCase(TestCase):
         if not service.running:
             return None
         node = service.node
-        self.assertEqual(node.ledger.balance(node.waiting()), 0)
+        self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         return service.stopService()
 
     def probe(self, service: NodeService) -> Probe:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from ...interfaces import Frame
+from ...interfaces import Frame, LinkInfo
 from ...link.effects import Dial, Effect, Expected, Gone, StopDialing
 from ...link.membership import Membership
 from ...link.peer import Peer
@@ -51,6 +51,11 @@ class HarborLinks(AllLinks):
     def linked(self) -> list[int]:
         """The harbors that are linked now, in order."""
         return sorted(self._links)
+
+    def infos(self) -> list[LinkInfo]:
+        """Describe the links that are up."""
+        now = self.clock.seconds()
+        return [self._links[harbor].info(now) for harbor in self.linked()]
 
     def is_there(self, harbor: int) -> bool:
         """Whether a harbor is linked, or lives as far as we can know."""

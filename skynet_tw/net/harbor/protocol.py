@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...errors import ProtocolError
-from ...interfaces import Frame
+from ...interfaces import Frame, LinkInfo
 from ...link.effects import Close, Linked, Write
 from ...link.peer import Peer
 from ...wire.harbor import FrameWriter
@@ -27,6 +28,10 @@ WIDE_READ_SIZE = 1024 * 1024
 
 class LinkOwner(Protocol):
     """Whoever keeps the links of a node."""
+
+    @property
+    def clock(self) -> IReactorTime:
+        """Tells the time."""
 
     def link_opened(self, protocol: LinkProtocol) -> None:
         """A connection is up, its handshake is not done."""
@@ -74,6 +79,8 @@ class LinkProtocol(GreetingConnection):
         self._deliver = owner.link_frames
         #: The core of this link.
         self.peer = peer
+        #: When the handshake was done, on the owner's clock.
+        self.up_at = 0.0
         self._shell = Shell(
             {
                 Write: lambda it: self.write(it.data),
@@ -93,6 +100,7 @@ class LinkProtocol(GreetingConnection):
         if self._link is None:
             self._greet(data)
             return
+        self.bytes_read += len(data)
         frames = self._reader.feed(data)
         if frames:
             self._deliver(self._harbor, frames)
@@ -119,6 +127,7 @@ class LinkProtocol(GreetingConnection):
         """The handshake is done."""
         assert self.transport is not None
         self._harbor = linked.harbor
+        self.up_at = self._owner.clock.seconds()
         write = writer_for(self.transport)
         self._link = link = Link(linked.harbor, FrameWriter(), write)
         self.watch_pressure(
@@ -145,6 +154,18 @@ class LinkProtocol(GreetingConnection):
     def is_linked(self) -> bool:
         """Whether the handshake is done."""
         return self._link is not None
+
+    def info(self, now: float) -> LinkInfo:
+        """The link as it is."""
+        assert self._link is not None
+        return LinkInfo(
+            self._harbor,
+            self.peer_text,
+            now - self.up_at,
+            self.bytes_read,
+            self._link.written,
+            self.is_full,
+        )
 
     def half_open(self) -> int | None:
         """A number that grows as an incomplete frame does; None if there is none."""

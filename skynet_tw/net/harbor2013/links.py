@@ -13,7 +13,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 
-from ...interfaces import Frame
+from ...interfaces import Frame, LinkInfo
 from ...link.callers2013 import Callers2013
 from ...link.effects import (
     Await,
@@ -82,6 +82,8 @@ class HarborLinks2013(AllLinks):
         self._called: Connections[CallerProtocol] = Connections()
         #: Of those that we dialed, the one to each harbor that counts.
         self._links: dict[int, LinkProtocol2013] = {}
+        #: When each of them was ready.
+        self._up_at: dict[int, float] = {}
         self._timers: dict[int, IDelayedCall] = {}
         self._quiet: IDelayedCall | None = None
         self._since = clock.seconds()
@@ -111,6 +113,28 @@ class HarborLinks2013(AllLinks):
         """The connection that the master dialed, None if there is none."""
         caller = self._callers.master
         return caller if isinstance(caller, CallerProtocol) else None
+
+    def infos(self) -> list[LinkInfo]:
+        """Describe the links that are up: what we write to, and what they dialed."""
+        now = self.clock.seconds()
+        read: dict[int, int] = {}
+        for caller in self._called:
+            read[caller.harbor] = read.get(caller.harbor, 0) + caller.bytes_read
+        infos = []
+        for harbor in self.linked():
+            protocol = self._links[harbor]
+            assert protocol.link is not None
+            infos.append(
+                LinkInfo(
+                    harbor,
+                    protocol.peer_text,
+                    now - self._up_at.get(harbor, now),
+                    read.get(harbor, 0),
+                    protocol.link.written,
+                    protocol.is_full,
+                )
+            )
+        return infos
 
     def accept(self) -> CallerProtocol:
         """Make the protocol of a connection that somebody opened."""
@@ -151,6 +175,7 @@ class HarborLinks2013(AllLinks):
         harbor = effect.harbor
         protocol = self._links[harbor]
         self.dialers.linked(harbor)
+        self._up_at[harbor] = self.clock.seconds()
         self._log.info(
             "linked with harbor {harbor}, dialed at {peer}",
             harbor=harbor,

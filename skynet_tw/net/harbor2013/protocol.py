@@ -75,6 +75,7 @@ class CallerProtocol(Connection):
         """Take one read; the messages in it are handed on at once."""
         if self.dropped is not None:
             return
+        self.bytes_read += len(data)
         reader = self._reader
         for harbor, frames in reader.feed(data):
             if not self.harbor:

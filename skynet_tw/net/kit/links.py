@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
 from ...errors import BootFailed
-from ...interfaces import IRemoteReceiver
+from ...interfaces import IRemoteReceiver, LinkInfo
 from ...link.effects import Expected, Gone
 from .dialers import Dialers
 from .limits import ConnectionLimits
@@ -117,6 +117,10 @@ class AllLinks:
 
     def linked(self) -> list[int]:
         """The harbors that are linked now, in order."""
+        raise NotImplementedError
+
+    def infos(self) -> list[LinkInfo]:
+        """Describe the links that are up, in the order of their harbors."""
         raise NotImplementedError
 
     def waiting_for(self, address: str) -> str | None:

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 
 from ...errors import BadAddress, BootFailed
-from ...interfaces import IRemoteReceiver
+from ...interfaces import IRemoteReceiver, LinkInfo
 from ...wire.harbor import MAX_PAYLOAD
 from .closing import close_within
 from .limits import ConnectionLimits
@@ -163,6 +163,10 @@ class HarborMember:
     def linked(self) -> list[int]:
         """List the ids of the harbors that are linked now, in order."""
         return self._links.linked()
+
+    def links(self) -> list[LinkInfo]:
+        """Describe the links that are up, in the order of their harbors."""
+        return self._links.infos()
 
     def register(self, name: str, handle: int) -> None:
         """Announce a global name, now and whenever the master comes back.

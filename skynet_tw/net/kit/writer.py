@@ -24,7 +24,7 @@ class Link:
     :param write: writes bytes.
     """
 
-    __slots__ = ("_take", "_write", "harbor", "send")
+    __slots__ = ("_take", "_write", "harbor", "send", "written")
 
     def __init__(
         self, harbor: int, frames: FrameWriter, write: Callable[[bytes], None]
@@ -34,6 +34,8 @@ class Link:
         self.send = frames.send
         self._take = frames.take
         self._write = write
+        #: Bytes that were written so far.
+        self.written = 0
 
     def flush(self) -> None:
         """Write what was collected since the last time, in one piece.
@@ -42,6 +44,7 @@ class Link:
         """
         data = self._take()
         if data:
+            self.written += len(data)
             self._write(data)
 
     def close(self) -> None:
