@@ -20,6 +20,7 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from skynet_tw import Actor, CallTimeout, Handle, LinkLost, PeerDown, command
+from skynet_tw.net.wires import WIRES
 from skynet_tw.service import NodeService
 from skynet_tw.starts import Start
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
@@ -29,8 +30,6 @@ from .reactors.matrix import run_on
 from .reactors.run import why_lacking
 from .story import old
 from .test_sockets import ANY, LOOPBACK, Doorkeeper, SocketTestCase
-
-WIRES = ("modern", "2013")
 
 #: What the network is like, one after the other: seconds that each step takes, from and
 #: to, and how many bytes a read brings at most.

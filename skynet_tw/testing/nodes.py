@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_network -*-
+# -*- test-case-name: tests.network -*-
 """Whole nodes on a memory network, for tests of actors.
 
 Each node is put together as ``twistd skynet`` does it, but on a `MemoryNetwork` and a
@@ -26,6 +26,8 @@ from twisted.python.failure import Failure
 from ..compose import make_node
 from ..errors import BootFailed
 from ..net.kit.limits import ConnectionLimits
+from ..net.kit.master_port import MasterPort
+from ..net.wires import DEFAULT_WIRE, WIRES
 from ..node.actor import Actor
 from ..node.limits import Limits
 from ..service import NodeService
@@ -41,10 +43,14 @@ class MemoryNodes:
 
     :param network: where they live; by default one without delays, on a new clock.
     :param master: the address at which nodes look for the master.
+    :param wire: what they speak, unless their options say otherwise.
     """
 
     def __init__(
-        self, network: MemoryNetwork | None = None, master: str = "master:2013"
+        self,
+        network: MemoryNetwork | None = None,
+        master: str = "master:2013",
+        wire: str = DEFAULT_WIRE,
     ) -> None:
         #: Where the nodes live, and what can be made to fail.
         self.network = MemoryNetwork(Clock()) if network is None else network
@@ -52,12 +58,15 @@ class MemoryNodes:
         self.clock = self.network.clock
         #: Where they look for the master.
         self.master = master
+        #: What they speak.
+        self.wire = wire
         #: The nodes that were started and not stopped, in that order.
         self.services: list[NodeService] = []
         #: Why nodes failed to boot after their ports were bound.
         self.failures: list[BootFailed] = []
-        # The network's own chance, so that its seed decides over everything.
-        self._retry_policy = backoffPolicy(0.1, 10.0, 1.5, self.network.random.random)
+        #: How long they wait before they dial again: by the network's own chance, so
+        #: that its seed decides over everything.
+        self.retry_policy = backoffPolicy(0.1, 10.0, 1.5, self.network.random.random)
 
     def address(self, harbor: int) -> str:
         """Where a node is dialed, unless its options say otherwise."""
@@ -84,7 +93,7 @@ class MemoryNodes:
         :returns: the node is its attribute ``node``.
         :raises BootFailed: a port is in use.
         """
-        given = {"harbor": harbor, "master": self.master, **options}
+        given = {"harbor": harbor, "master": self.master, "wire": self.wire, **options}
         given.setdefault("address", self.address(harbor))
         if standalone:
             given["standalone"] = self.master if standalone is True else standalone
@@ -97,7 +106,7 @@ class MemoryNodes:
             on_failure=self.failures.append,
             limits=limits,
             connections=connections,
-            retry_policy=self._retry_policy,
+            retry_policy=self.retry_policy,
         )
         service.startService()
         self.services.append(service)
@@ -149,3 +158,30 @@ class MemoryNodes:
         for service in services or self.services[::-1]:
             self.services.remove(service)
             self.result(service.stopService())
+
+
+class MemoryMaster:
+    """A master without a node, which can be restarted, with nothing in its memory.
+
+    :param nodes: those who look for it; it speaks their wire.
+    """
+
+    def __init__(self, nodes: MemoryNodes) -> None:
+        self._nodes = nodes
+        self._make = WIRES[nodes.wire].load().master
+        self._port: MasterPort | None = None
+
+    def start(self) -> None:
+        """Listen."""
+        nodes, network = self._nodes, self._nodes.network
+        factory = self._make(nodes.clock, network.client, nodes.retry_policy, None)
+        listen = network.server(nodes.master)
+        self._port = MasterPort(factory, listen, nodes.master, network.client)
+        nodes.result(self._port.bind())
+
+    def stop(self) -> None:
+        """Close all connections and the port, as the end of its process does."""
+        if self._port is not None:
+            port, self._port = self._port, None
+            self._nodes.network.cut(self._nodes.master)
+            self._nodes.result(port.close())

@@ -1,0 +1,334 @@
+# -*- test-case-name: tests.network.test_simulation -*-
+"""Random traffic between whole nodes, while everything around them fails at random.
+
+A seed is one course of events: the same each time, on any machine.  What breaks a
+promise is told with its seed, so that it can be looked at again::
+
+    simulation = Simulation(seed=7, wire="2013")
+    simulation.play()
+    simulation.stop()
+
+To look for seeds that break something, run ``python -m skynet_tw.testing.simulation
+--wire 2013 0 1000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from ..errors import QueueFull
+from ..net.wires import DEFAULT_WIRE, WIRES
+from ..node.actor import Actor, command
+from ..node.limits import Limits
+from ..starts import Start
+from .invariants import (
+    Broken,
+    check_books,
+    check_bounds,
+    check_call,
+    check_idle,
+    check_order,
+)
+from .network import MemoryNetwork
+from .nodes import MemoryMaster, MemoryNodes
+
+#: What the network is like under one seed after the other: from and to how many
+#: seconds each step takes, and how many bytes a read brings at most.
+NETWORKS = (
+    ((0.0, 0.0), 0),
+    ((0.0, 0.02), 4096),
+    ((0.005, 0.2), 0),
+    ((0.0, 0.001), 700),
+)
+
+#: Who sends, and to whom, by the names of the walkers.
+Pair = tuple[str, str]
+
+
+class Walker(Actor):
+    """Notes who sent it which number, in which order."""
+
+    async def started(self, name: str) -> None:
+        """Take a name."""
+        self.name = name
+        self.got: dict[str, list[int]] = {}
+        await self.register(name)
+
+    @command
+    def NOTE(self, sender: str, number: int) -> int:
+        """Note a number, and answer with it."""
+        self.got.setdefault(sender, []).append(number)
+        return number
+
+    @command
+    async def ASK(self, sender: str, number: int, seconds: float) -> int:
+        """The same after some seconds."""
+        self.NOTE(sender, number)
+        if seconds:
+            await self.sleep(seconds)
+        return number
+
+
+@dataclass
+class Traffic:
+    """What was sent, and what became of it."""
+
+    #: The last number that each sent to each.
+    numbers: dict[Pair, int] = field(default_factory=dict)
+    #: The ends of each call, by who called whom with which number.
+    calls: dict[tuple[str, str, int], list[object]] = field(default_factory=dict)
+    #: How many sends were refused, as too much waited already.
+    full: int = 0
+
+    def next(self, pair: Pair) -> int:
+        """The number of the next message."""
+        number = self.numbers[pair] = self.numbers.get(pair, 0) + 1
+        return number
+
+    def failures(self) -> int:
+        """How many calls have failed."""
+        return sum(
+            isinstance(end, Failure) for ends in self.calls.values() for end in ends
+        )
+
+
+class Simulation:
+    """The nodes of one network, two walkers in each, and their master.
+
+    Each walker numbers what it sends to each other one, which it always addresses in
+    the same way: by its name or by its handle.
+
+    :param seed: chooses the course of events.
+    :param wire: what the nodes speak.
+    :param harbors: their ids.
+    :param limits: how much may wait in each of their queues.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        wire: str = DEFAULT_WIRE,
+        harbors: tuple[int, ...] = (1, 2, 3),
+        limits: Limits | None = None,
+    ) -> None:
+        self.seed = seed
+        self.wire = wire
+        self.harbors = harbors
+        #: What can be made to fail, and how time passes.
+        self.network = MemoryNetwork(Clock(), seed, *NETWORKS[seed % len(NETWORKS)])
+        self.nodes = MemoryNodes(self.network, wire=wire)
+        self.master = MemoryMaster(self.nodes)
+        self.traffic = Traffic()
+        #: The walkers that live, by name.
+        self.walkers: dict[str, Walker] = {}
+        #: Those whose nodes were stopped.
+        self.gone: list[Walker] = []
+        self._limits = limits
+        self._random = self.network.random
+        self._by_handle: set[Pair] = set()
+
+    def play(self, steps: int = 300) -> None:
+        """The whole course: boot, traffic with failures, quiet; with all checks.
+
+        :param steps: how long the traffic lasts, about a tenth of a second each.
+        :raises Broken: a promise does not hold; it names the seed.
+        """
+        self.boot()
+        self.run(steps)
+        self.quiet()
+        self.check()
+
+    def boot(self) -> None:
+        """Start all in any order, and give each pair its way to address."""
+        with self._told():
+            starts = [partial(self._start, harbor) for harbor in self.harbors]
+            everybody: list[Callable[[], None]] = [self.master.start, *starts]
+            self._random.shuffle(everybody)
+            for start in everybody:
+                start()
+            self._ready()
+        pairs = [(a, b) for a in self.walkers for b in self.walkers if a != b]
+        self._by_handle.update(self._random.sample(pairs, len(pairs) // 2))
+
+    def run(self, steps: int) -> None:
+        """Let walkers talk and things fail, and look at all nodes after each step."""
+        with self._told():
+            for _ in range(steps):
+                for _ in range(self._random.choice([0, 1, 5, 40])):
+                    self.say()
+                if self._random.random() < 0.06:
+                    self.fail()
+                self.nodes.run(self._random.choice([0.01, 0.05, 0.3]))
+                self._check_nodes()
+
+    def quiet(self) -> None:
+        """Mend everything, and let all time limits pass."""
+        with self._told():
+            self.mend()
+            self.nodes.run(50, 0.05)
+            self._check_nodes()
+
+    def check(self) -> None:
+        """Compare what was sent with what arrived; after `quiet`.
+
+        In the end all is as if nothing had happened: each walker reaches each other.
+        """
+        with self._told():
+            seen: dict[Pair, set[int]] = {}
+            for walker in (*self.walkers.values(), *self.gone):
+                for source, numbers in walker.got.items():
+                    pair = (source, walker.name)
+                    what = "{} to {}".format(*pair)
+                    check_order(numbers, what)
+                    before = seen.setdefault(pair, set())
+                    if twice := before.intersection(numbers):
+                        raise Broken(f"{what}: {twice} came again after a restart")
+                    before.update(numbers)
+                    if numbers[-1] > self.traffic.numbers[pair]:
+                        raise Broken(f"{what}: nobody sent {numbers[-1]}")
+            for (source, target, number), ends in self.traffic.calls.items():
+                arrived = number in seen.get((source, target), set())
+                check_call(number, ends, arrived, f"{source} to {target}")
+            for service in self.nodes.services:
+                check_idle(service.node)
+            self._check_reach()
+
+    def stop(self) -> None:
+        """Stop all, in order; nothing may stay behind on the clock or the network."""
+        with self._told():
+            self.nodes.stop()
+            self.master.stop()
+            left = [*self.network.clock.getDelayedCalls(), *self.network.wires]
+            if left:
+                raise Broken(f"left behind: {left}")
+
+    # What happens
+
+    def say(self) -> None:
+        """Somebody sends to somebody, or calls."""
+        source, target = pair = self._pair()
+        number = self.traffic.next(pair)
+        walker = self.walkers[source]
+        dest: int | str = target
+        if pair in self._by_handle:
+            dest = self.walkers[target].handle
+        if self._random.random() < 0.5:
+            try:
+                walker.send(dest, "NOTE", source, number)
+            except QueueFull:
+                self.traffic.full += 1
+            return
+        seconds = self._random.choice([0.0, 0.0, 0.3, 8.0])
+        limit = self._random.choice([1.0, 5.0, 30.0])
+        ends = self.traffic.calls[source, target, number] = []
+        call = walker.call(dest, "ASK", source, number, seconds, timeout=limit)
+        call.addBoth(ends.append)
+
+    def _pair(self) -> Pair:
+        source, target = self._random.sample(sorted(self.walkers), 2)
+        return source, target
+
+    def fail(self) -> None:
+        """Something happens to the network, to a node, or to the master."""
+        place = self._random.choice(self._places())
+        what = self._random.randrange(7)
+        if what < 2:
+            self.network.cut(place)
+        elif what == 2:
+            self.network.refuse(place)
+            self.network.cut(place)
+        elif what == 3:
+            self.network.silence(place)
+        elif what == 4:
+            self.mend()
+        elif what == 5:
+            self.restart()
+        else:
+            self.master.stop()
+            self.nodes.run(self._random.choice([0.0, 0.5, 3.0]))
+            self.master.start()
+
+    def mend(self) -> None:
+        """Let all get through again."""
+        for place in self._places():
+            self.network.mend(place)
+
+    def restart(self) -> None:
+        """Stop a node in order, and start it again, while all is well."""
+        self.mend()
+        self.nodes.run(12)
+        service = self._random.choice(self.nodes.services)
+        harbor = service.node.harbor
+        self.gone += [w for w in self.walkers.values() if w.node is service.node]
+        self.nodes.stop(service)
+        check_books(service.node)
+        check_idle(service.node)
+        self.nodes.run(self._random.choice([0.5, 3.0]))
+        self._start(harbor)
+        self._ready()
+
+    def _places(self) -> list[str]:
+        return [self.nodes.master, *map(self.nodes.address, self.harbors)]
+
+    def _start(self, harbor: int) -> None:
+        actors = [Start(Walker, (f"{name}{harbor}",)) for name in "AB"]
+        self.nodes.start(harbor, actors=actors, limits=self._limits)
+
+    def _ready(self) -> None:
+        self.nodes.ready()
+        for service in self.nodes.services:
+            for cell in service.node.actors():
+                if isinstance(cell.actor, Walker):
+                    self.walkers[cell.actor.name] = cell.actor
+
+    # What holds
+
+    def _check_nodes(self) -> None:
+        for service in self.nodes.services:
+            check_books(service.node)
+            check_bounds(service.node)
+
+    def _check_reach(self) -> None:
+        for walker in self.walkers.values():
+            for target in self.walkers:
+                answer = self.nodes.result(walker.call(target, "NOTE", "check", 1))
+                if answer != 1:
+                    raise Broken(f"{walker.name} to {target}: {answer!r}")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Name the course of events in whatever goes wrong in it."""
+        try:
+            yield
+        except Exception as error:
+            seconds = self.network.clock.seconds()
+            where = f"seed {self.seed}, wire {self.wire}, after {seconds:.2f} s"
+            raise Broken(f"{where}: {error}") from error
+
+
+def main() -> None:
+    """Play one seed after the other, and print those that break a promise."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("first", type=int, help="the first seed")
+    parser.add_argument("count", type=int, help="how many seeds")
+    parser.add_argument("--wire", choices=WIRES, default=DEFAULT_WIRE)
+    parser.add_argument("--steps", type=int, default=300)
+    options = parser.parse_args()
+    for seed in range(options.first, options.first + options.count):
+        simulation = Simulation(seed, options.wire)
+        try:
+            simulation.play(options.steps)
+            simulation.stop()
+        except Broken as error:
+            print(error, flush=True)
+
+
+if __name__ == "__main__":
+    main()
