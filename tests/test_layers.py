@@ -73,6 +73,9 @@ NODE_FLOORS = (
     {"datacenter", "services"},
 )
 
+#: The folders of ``net``, one for each wire.
+WIRE_FOLDERS = {"harbor", "harbor2013", "cluster"}
+
 #: Most lines of a module, and methods of a class; and those that may have more.
 MAX_LINES = 450
 MAX_METHODS = 25
@@ -280,6 +283,38 @@ class FloorTests(SynchronousTestCase):
         named = [name for names in NODE_FLOORS for name in names]
         there = {m.partition(".")[2] for m, _ in modules() if layer(m) == "node"}
         self.assertEqual(sorted(named), sorted(there - {"__init__"}))
+
+
+class WireTests(SynchronousTestCase):
+    """Each wire has a folder of its own, over one kit."""
+
+    def test_apart(self) -> None:
+        """A wire imports the kit and itself; the kit imports no wire."""
+        wrong = []
+        for module, tree in modules():
+            folder = module.split(".")[1] if module.startswith("net.") else ""
+            if folder not in WIRE_FOLDERS | {"kit"}:
+                continue
+            for name in imports(module, tree, types=True):
+                parts = name.split(".")
+                if parts[:2] == ["skynet_tw", "net"] and (
+                    parts[2] not in {folder, "kit"}
+                ):
+                    wrong.append(f"{module} imports {name}")
+        self.assertEqual(wrong, [])
+
+    def test_one_writer(self) -> None:
+        """Only the kit writes to transports."""
+        wrong = {
+            module
+            for module, tree in modules()
+            if not module.startswith("net.kit.")
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and node.attr in {"write", "writeSequence"}
+            and ast.unparse(node.value).endswith("transport")
+        }
+        self.assertEqual(wrong, set())
 
 
 class SizeTests(SynchronousTestCase):
