@@ -71,7 +71,7 @@ class HarborLinks(AllLinks):
         :param address: where we are dialed.
         """
         missing = self._members.missing
-        if not missing or self.complete.fired:
+        if not missing or self.complete.is_done:
             return None
         seconds = self.clock.seconds() - self._accepted_at
         return (
@@ -107,7 +107,7 @@ class HarborLinks(AllLinks):
         self.dialers.start(harbor, effect.address, build)
 
     def _check_complete(self) -> None:
-        if not self.complete.fired and self._members.missing == 0:
+        if self._members.missing == 0:
             self.complete.fire()
 
     # What the connections say: LinkOwner

@@ -146,7 +146,7 @@ class HarborLinks2013(AllLinks):
         :param address: where we are dialed.
         """
         pending = self._members.pending()
-        if self.complete.fired or not pending:
+        if self.complete.is_done or not pending:
             return None
         seconds = self.clock.seconds() - self._since
         what = ", ".join(f"harbor {harbor} {why}" for harbor, why in pending)
@@ -235,7 +235,6 @@ class HarborLinks2013(AllLinks):
         if (
             self.master is not None
             and self._quiet is None
-            and not self.complete.fired
             and not self._members.pending()
         ):
             self.complete.fire()

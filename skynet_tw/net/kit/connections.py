@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 
@@ -106,7 +106,8 @@ class Connections(Generic[C]):
 
     def __init__(self) -> None:
         self._open: dict[C, None] = {}
-        self._empty = OneShot()
+        self._emptied = OneShot()
+        self._emptied.fire()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -116,15 +117,16 @@ class Connections(Generic[C]):
 
     def add(self, connection: C) -> None:
         """A connection was opened."""
+        if not self._open:
+            self._emptied = OneShot()
         self._open[connection] = None
 
     def discard(self, connection: C) -> None:
         """A connection was closed; it is fine if it was not open."""
         self._open.pop(connection, None)
         if not self._open:
-            empty, self._empty = self._empty, OneShot()
-            empty.fire()
+            self._emptied.fire()
 
     def when_empty(self) -> Deferred[None]:
         """Fire when no connection is open."""
-        return self._empty.when() if self._open else succeed(None)
+        return self._emptied.when()

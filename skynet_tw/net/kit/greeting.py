@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .connections import Connection
+from .oneshot import OneShot
 
 
 class GreetingConnection(Connection):
@@ -30,32 +31,22 @@ class GreetingConnection(Connection):
 
     def __init__(self) -> None:
         super().__init__()
-        self._greeting: Deferred[None] | None = None
+        self._greeting = OneShot(lambda: self.abort("nobody waits for it any more"))
         self._follower: IProtocol | None = None
-        self._outcome: Failure | bool = False
+        self._lost: Failure | None = None
 
     def when_greeted(self) -> Deferred[None]:
-        """Fire when the handshake is done; for `GreetedEndpoint`, and once.
+        """Fire when the handshake is done; for `GreetedEndpoint`.
 
         It fails if the connection is lost before.  Cancelling closes the connection.
         """
-        if isinstance(self._outcome, Failure):
-            return fail(self._outcome)
-        if self._outcome:
-            return succeed(None)
-        self._greeting = Deferred(self._cancelled)
-        return self._greeting
-
-    def _cancelled(self, greeting: Deferred[None]) -> None:
-        self._greeting = None
-        self.abort("nobody waits for it any more")
+        if self._lost is not None:
+            return fail(self._lost)
+        return self._greeting.when()
 
     def greeted(self) -> None:
         """Note that the handshake is done."""
-        self._outcome = True
-        greeting, self._greeting = self._greeting, None
-        if greeting is not None:
-            greeting.callback(None)
+        self._greeting.fire()
 
     def follow(self, follower: IProtocol) -> None:
         """Let *follower* know when the connection is lost."""
@@ -65,11 +56,9 @@ class GreetingConnection(Connection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell who waits for the handshake, or for the end of the connection."""
-        self._outcome = reason
-        greeting, self._greeting = self._greeting, None
+        self._lost = reason
         follower, self._follower = self._follower, None
-        if greeting is not None:
-            greeting.errback(reason)
+        self._greeting.fail(lambda: reason)
         if follower is not None:
             follower.connectionLost(reason)
 

@@ -104,7 +104,7 @@ class AllLinks:
         :returns: fires when all is closed.
         """
         self.closing = True
-        self.complete.fail(BootFailed, "this node left before it was linked")
+        self.complete.fail(lambda: BootFailed("this node left before it was linked"))
         closing = self.close_connections()
         closing += self.dialers.stop_all()
         return gatherResults(closing).addCallback(lambda _: None)

@@ -27,6 +27,7 @@ from .greeting import (
 )
 from .limits import ConnectionLimits
 from .logging import emit
+from .oneshot import OneShot
 from .shell import Shell
 
 #: A master that closes the connection after our greeting, this often in a row, refuses
@@ -137,7 +138,7 @@ class MasterClient:
         #: The connection that is up.
         self.connection: ClientConnection | None = None
         self._open: Connections[ClientConnection] = Connections()
-        self._waiting: Deferred[None] | None = None
+        self._start = OneShot()
         self._refusals = 0
         self._read = b""
         #: Whether a master has accepted us since the start.
@@ -155,17 +156,16 @@ class MasterClient:
         :returns: fires when the master accepts us; fails with `BootFailed` when it
             refuses us `REFUSALS` times.
         """
-        self._waiting = Deferred()
         self._since = self.clock.seconds()
         self._service.startService()
-        return self._waiting
+        return self._start.when()
 
     def stop(self) -> Deferred[None]:
         """Close the connection, open none any more, and fire when all is closed."""
         self._leaving = True
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.errback(BootFailed("this node left before the master answered"))
+        self._start.fail(
+            lambda: BootFailed("this node left before the master answered")
+        )
         if self._service.running:
             # stopService() waits only for established connections; we wait for all.
             self._service.stopService()
@@ -301,9 +301,7 @@ class MasterClient:
 
     def _greeted(self, connection: ClientConnection) -> None:
         connection.greeted()
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting.callback(None)
+        self._start.fire()
 
     def greeted(self) -> None:
         """The handshake is done on the connection that is up."""
@@ -354,8 +352,7 @@ class MasterClient:
                 pause=REFUSED_PAUSE,
             )
             return
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
+        if not self._start.is_done:
             self._leaving = True
             self._service.stopService()
-            waiting.errback(BootFailed(why))
+            self._start.fail(lambda: BootFailed(why))
