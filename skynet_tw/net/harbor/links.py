@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from ...interfaces import Frame, LinkInfo
-from ...link.effects import Dial, Effect, Expected, Gone, StopDialing
+from ...link.effects import Dial, Expected, Gone, StopDialing
 from ...link.membership import Membership
 from ...link.peer import Peer
 from ...wire.control import Connect, Dead, Wait
@@ -88,14 +88,10 @@ class HarborLinks(AllLinks):
             self._accepted_at = self.clock.seconds()
             self._members.accepted(event.count)
         elif isinstance(event, Connect):
-            self._do(self._members.connect(event.harbor, event.address))
+            self._shell.do(self._members.connect(event.harbor, event.address))
         else:
-            self._do(self._members.dead(event.harbor))
+            self._shell.do(self._members.dead(event.harbor))
         self._check_complete()
-
-    def _do(self, effects: list[Effect]) -> None:
-        if not self.closing:
-            self._shell.do(effects)
 
     def _dial(self, effect: Dial) -> None:
         harbor = effect.harbor
@@ -139,7 +135,7 @@ class HarborLinks(AllLinks):
         )
         if self.paused:
             protocol.read(False)
-        self._do(self._members.link_up(harbor, dialed))
+        self._shell.do(self._members.link_up(harbor, dialed))
         self.receiver.link_ready(harbor, link)
         self._check_complete()
 
@@ -169,7 +165,7 @@ class HarborLinks(AllLinks):
                 reason=reason,
             )
         self.receiver.link_lost(harbor, reason)
-        self._do(self._members.link_down(harbor, reason))
+        self._shell.do(self._members.link_down(harbor, reason))
 
     def link_refused(self, protocol: LinkProtocol, reason: str) -> None:
         """A connection is dropped before its handshake was done."""
@@ -212,6 +208,7 @@ class HarborLinks(AllLinks):
 
     def close_connections(self) -> list[Deferred[None]]:
         """Write what is left, and close; each fires when a part is closed."""
+        self._shell.only()
         for protocol in self._open:
             protocol.close()
         return [self._open.when_empty()]

@@ -155,9 +155,6 @@ class HarborLinks2013(AllLinks):
     # What the cores want
 
     def _do(self, effects: list[Effect]) -> None:
-        if self.closing:
-            # Nothing begins any more; what is lost is lost.
-            effects = [effect for effect in effects if isinstance(effect, Lost)]
         self._shell.do(effects)
         if not self.closing:
             self._check_complete()
@@ -365,6 +362,8 @@ class HarborLinks2013(AllLinks):
 
     def close_connections(self) -> list[Deferred[None]]:
         """Write what is left, and close; each fires when a part is closed."""
+        # Nothing begins any more; what is lost is lost.
+        self._shell.only(Lost)
         if self._quiet is not None:
             self._quiet.cancel()
             self._quiet = None
