@@ -1,22 +1,17 @@
-"""Harbors of 2013 that join a master and each other, over a network in memory."""
+"""What only nodes of 2013 do; the rest is in `tests.net.remote_contract`."""
 
 from __future__ import annotations
 
-from itertools import permutations
-
 from twisted.internet.protocol import Factory, Protocol
-from zope.interface.verify import verifyClass, verifyObject
 
-from skynet_tw.errors import BootFailed, PackError
-from skynet_tw.interfaces import ILink, IRemote
+from skynet_tw.errors import PackError
 from skynet_tw.net.harbor2013.links import QUIET
-from skynet_tw.net.harbor2013.remote import MAX_STRING, HarborRemote2013
-from skynet_tw.testing.network import MemoryNetwork
+from skynet_tw.net.harbor2013.remote import MAX_STRING
 from skynet_tw.wire.control import Connect, Hello, Name
 from skynet_tw.wire.harbor2013 import encode_announcement, encode_request
 
 from .world import MASTER, Stranger
-from .world2013 import Node2013, World2013
+from .world2013 import World2013, links_of
 
 
 class Played:
@@ -66,16 +61,6 @@ class Requests(Protocol):
 class JoinTests(World2013):
     """The way into a network."""
 
-    def test_interfaces(self) -> None:
-        """The classes provide what they promise."""
-        self.assertTrue(verifyClass(IRemote, HarborRemote2013))
-        self.start_master()
-        one, two = self.node(1), self.node(2)
-        self.run_for()
-        self.assertTrue(verifyObject(IRemote, one.remote))
-        self.assertTrue(verifyObject(ILink, two.receiver.links[1]))
-        self.assertEqual(one.remote.name_limit, 16)
-
     def test_alone(self) -> None:
         """The first node is joined when the master dialed back and says nothing."""
         self.start_master()
@@ -83,59 +68,10 @@ class JoinTests(World2013):
         linked = node.remote.when_linked()
         self.run_for(QUIET - 0.02)
         self.assertNoResult(node.joined)
+        self.assertNoResult(linked)
         self.run_for()
         self.successResultOf(node.joined)
         self.successResultOf(linked)
-        self.successResultOf(node.remote.when_linked())
-        self.assertEqual(node.remote.waiting_for(), [])
-
-    def test_any_order(self) -> None:
-        """Three nodes become a full mesh in whatever order they join."""
-        for order in permutations((1, 2, 3)):
-            self.start_master()
-            nodes = []
-            for harbor in order:
-                nodes.append(self.node(harbor))
-                self.run_for()
-                self.successResultOf(nodes[-1].joined)
-                self.successResultOf(nodes[-1].remote.when_linked())
-            self.assert_full_mesh(*nodes)
-            for node in nodes:
-                self.leave(node)
-            self.stop_master()
-
-    def test_all_at_once(self) -> None:
-        """Nodes that join at the same moment become a full mesh."""
-        self.start_master()
-        nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
-        self.run_for(1)
-        for node in nodes:
-            self.successResultOf(node.joined)
-            self.successResultOf(node.remote.when_linked())
-        self.assert_full_mesh(*nodes)
-
-    def test_order_of_reports(self) -> None:
-        """Each expects the other, then is linked with it."""
-        self.start_master()
-        one = self.node(1)
-        self.run_for()
-        two = self.node(2)
-        self.run_for()
-        self.assertEqual(one.receiver.events, [("expected", 2), ("ready", 2)])
-        self.assertEqual(two.receiver.events, [("expected", 1), ("ready", 1)])
-
-    def test_long_before_the_master(self) -> None:
-        """A node waits for its master, says so, and says since when and why."""
-        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
-        self.run_for(100)
-        self.assertNoResult(nodes[0].joined)
-        (text,) = nodes[0].remote.waiting_for()
-        self.assertIn(f"the master at {MASTER}, for 100.0 s", text)
-        self.assertIn("Connection was refused", text)
-        self.assertEqual(len(self.log()), 3)
-        self.start_master()
-        self.run_for(5)
-        self.assert_full_mesh(*nodes)
 
     def test_master_that_does_not_dial(self) -> None:
         """A master that cannot dial us is asked again; what is waited for is said."""
@@ -180,41 +116,12 @@ class JoinTests(World2013):
         self.network.refuse("host1:2526")
         self.run_for(0.5)
         self.assertEqual(one.remote.linked(), [])
-        self.assertIn(9, dict(one.remote._harbors._members.pending()))
+        self.assertIn(9, dict(links_of(one)._members.pending()))
         self.run_for(1)
         self.assertEqual(one.remote.linked(), [9])
         one.receiver.send(9, b"one way")
         self.run_for()
         self.assertEqual(other.receiver.got(1), [b"one way"])
-
-    def test_port_0(self) -> None:
-        """The others are told the port that the system chose."""
-        self.start_master()
-        nodes = [self.node(1, "host1:0"), self.node(2), self.node(3, "host3:0")]
-        self.run_for(1)
-        self.assertNotIn(nodes[0].remote.address, ("host1:0", "host1:2526"))
-        self.assert_full_mesh(*nodes)
-
-    def test_in_use(self) -> None:
-        """A port in use fails the boot with role, address and reason in one line."""
-        self.node(1)
-        node = Node2013(self, 2, "host1:2526")
-        failure = self.failureResultOf(node.remote.bind(), BootFailed)
-        self.assertEqual(
-            failure.getErrorMessage(),
-            "harbor 2 cannot listen on host1:2526: [Errno 98] Address already in use",
-        )
-        self.successResultOf(node.remote.leave())
-
-    def test_leave_while_joining(self) -> None:
-        """Whoever waits for a node that leaves is told."""
-        self.start_master()
-        node = self.node(1)
-        linked = node.remote.when_linked()
-        self.leave(node)
-        self.failureResultOf(node.joined, BootFailed)
-        self.failureResultOf(linked, BootFailed)
-        self.failureResultOf(node.remote.when_linked(), BootFailed)
 
 
 class ValueTests(World2013):
@@ -239,24 +146,6 @@ class ValueTests(World2013):
 class NameTests(World2013):
     """Names through the master."""
 
-    def test_names(self) -> None:
-        """A registration is told to all; a query is answered when there is an owner."""
-        self.start_master()
-        one, two = self.node(1), self.node(2)
-        two.remote.query("LATE")
-        self.run_for()
-        self.assertEqual(two.receiver.names, {})
-        one.remote.register("LATE", 0x01000007)
-        self.run_for()
-        for node in (one, two):
-            self.assertEqual(node.receiver.names, {"LATE": 0x01000007})
-        three = self.node(3)
-        self.run_for()
-        self.assertEqual(three.receiver.names, {})
-        three.remote.query("LATE")
-        self.run_for()
-        self.assertEqual(three.receiver.names, {"LATE": 0x01000007})
-
     def test_names_move(self) -> None:
         """The last to register a name has it, and the first does not take it back."""
         self.start_master()
@@ -271,46 +160,9 @@ class NameTests(World2013):
         self.run_for(5)
         self.assertEqual(one.receiver.names, {"N": 0x02000007})
 
-    def test_across_masters(self) -> None:
-        """A new master learns the names again, and the pending questions."""
-        self.start_master()
-        one, two = self.node(1), self.node(2)
-        one.remote.register("A", 0x01000007)
-        two.remote.query("B")
-        self.run_for()
-        self.stop_master()
-        one.remote.register("B", 0x01000008)
-        factory = self.start_master()
-        self.run_for(10)
-        self.assertEqual(factory.master.names, {"A": 0x01000007, "B": 0x01000008})
-        self.assertEqual(two.receiver.names["B"], 0x01000008)
-
 
 class MasterLossTests(World2013):
     """A master that goes and comes back."""
-
-    def test_links_stay(self) -> None:
-        """Without the master links go on; when it is back, all are joined again."""
-        self.start_master()
-        nodes = [self.node(harbor) for harbor in (1, 2, 3)]
-        self.run_for()
-        self.stop_master()
-        self.run_for(60)
-        self.assert_full_mesh(*nodes)
-        self.assertIn("the master", nodes[0].remote.waiting_for()[0])
-        for node in nodes:
-            node.receiver.events.clear()
-        factory = self.start_master()
-        self.run_for(20)
-        self.assertEqual(sorted(factory.master.members), [1, 2, 3])
-        self.assert_full_mesh(*nodes)
-        for node in nodes:
-            # The links were made anew, as with real nodes, but nothing was lost.
-            kinds = {event[0] for event in node.receiver.events}
-            self.assertEqual(kinds, {"busy", "free"})
-        late = self.node(4)
-        self.run_for()
-        self.assert_full_mesh(*nodes, late)
 
     def test_the_call_of_the_master_is_cut(self) -> None:
         """Our own master dials again, and says what was missed meanwhile."""
@@ -319,7 +171,7 @@ class MasterLossTests(World2013):
         self.run_for()
         two = self.node(2)
         self.run_for()
-        master = two.remote._harbors.master
+        master = links_of(two).master
         assert master is not None
         master.abort("as if it broke")
         self.run_for(0.05)
@@ -356,40 +208,7 @@ class DeathTests(World2013):
 
     def setUp(self) -> None:
         super().setUp()
-        self.start_master()
-        self.one, self.two = self.node(1), self.node(2)
-        self.run_for()
-        for node in self.nodes:
-            node.receiver.events.clear()
-
-    def test_link_is_cut(self) -> None:
-        """A link that is cut is dialed again, without a word of the master."""
-        self.network.cut("host2:2526")
-        self.run_for(2)
-        self.assertEqual(self.one.receiver.events[0], ("lost", 2))
-        self.assertEqual(self.one.receiver.events[-1], ("ready", 2))
-        self.run_for(3)
-        self.assert_full_mesh(self.one, self.two)
-
-    def test_death(self) -> None:
-        """A node that leaves is lost, and gone when it is not back in time."""
-        self.leave(self.two)
-        self.run_for(4)
-        self.assertEqual(self.one.receiver.events, [("lost", 2)])
-        self.run_for(20)
-        self.assertEqual(self.one.receiver.events, [("lost", 2), ("gone", 2)])
-        self.assertEqual(self.one.remote.linked(), [])
-
-    def test_return(self) -> None:
-        """A node that comes back under its id is linked again, soon or late."""
-        for pause in (0.0, 0.3, 3.0, 30.0):
-            self.leave(self.two)
-            self.run_for(pause)
-            self.two = self.node(2)
-            self.run_for(5)
-            self.successResultOf(self.two.remote.when_linked())
-            self.assertEqual(self.one.receiver.events[-1][0], "ready")
-            self.assert_full_mesh(self.one, self.two)
+        self.one, self.two = self.pair()
 
     def test_return_elsewhere(self) -> None:
         """It may come back at another address, with its old one in other hands."""
@@ -428,7 +247,7 @@ class MovedNameTests(World2013):
         self.run_for(1)
         for round in range(1, 5):
             for node in nodes:
-                handle = node.remote.harbor << 24 | round
+                handle = node.harbor << 24 | round
                 self.assertTrue(node.remote.may_take(handle))
                 for other in nodes:
                     other.remote.query("X")
@@ -439,9 +258,9 @@ class MovedNameTests(World2013):
         # Only the last one says it again.
         self.stop_master()
         self.run_for(1)
-        factory = self.start_master()
+        self.start_master()
         self.run_for(10)
-        self.assertEqual(factory.master.names, {"X": 0x03000004})
+        self.assertEqual(self.names_of_master(), {"X": 0x03000004})
 
 
 class StrangerTests(World2013):
@@ -497,45 +316,3 @@ class StrangerTests(World2013):
             [stranger.lost is not None for stranger in strangers],
             [True, True, False, False, False, False],
         )
-
-
-class RoughNetworkTests(World2013):
-    """The same with delays and small reads."""
-
-    delay = (0.0, 0.03)
-    chunk = 7
-
-    def test_seeds(self) -> None:
-        """Whatever the network does to the bytes, a full mesh comes of it."""
-        for seed in range(20):
-            self.network = MemoryNetwork(self.clock, seed, self.delay, self.chunk)
-            self.start_master()
-            nodes = [self.node(harbor) for harbor in (1, 2, 127, 128, 255)]
-            nodes[0].remote.register("X", 0x01000001)
-            nodes[4].remote.query("X")
-            self.run_for(8)
-            for node in nodes:
-                self.successResultOf(node.remote.when_linked())
-            for round in range(3):
-                for node in nodes:
-                    for other in node.remote.linked():
-                        node.receiver.send(other, b"%d" % round)
-            self.run_for(5)
-            self.network.cut(MASTER)
-            self.run_for(30)
-            for node in nodes:
-                self.assertEqual(node.receiver.names, {"X": 0x01000001})
-                self.assertEqual(len(node.remote.linked()), 4)
-                for other in node.remote.linked():
-                    self.assertEqual(node.receiver.got(other), [b"0", b"1", b"2"])
-            self.network.cut(nodes[2].address)
-            self.network.cut(nodes[4].address)
-            self.run_for(30)
-            for node in nodes:
-                self.assertEqual(len(node.remote.linked()), 4)
-            left = [node.remote.leave() for node in nodes]
-            self.run_for(6)
-            for done in left:
-                self.successResultOf(done)
-            self.nodes.clear()
-            self.stop_master()

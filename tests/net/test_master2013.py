@@ -7,7 +7,7 @@ from skynet_tw.wire.control import Hello, Query, Register
 from skynet_tw.wire.harbor2013 import encode_request
 
 from .world import MASTER
-from .world2013 import World2013
+from .world2013 import World2013, links_of
 
 
 class MasterTests(World2013):
@@ -15,16 +15,16 @@ class MasterTests(World2013):
 
     def setUp(self) -> None:
         super().setUp()
-        self.master = self.start_master()
+        self.start_master()
 
     def test_unreachable(self) -> None:
         """A harbor that cannot be dialed is dialed again, for a while."""
         stranger = self.stranger(MASTER, encode_request(Hello(5, "host5:2526")))
         self.run_for(GIVE_UP_AFTER - 5)
-        self.assertIn(5, self.master.master.members)
+        self.assertIn(5, self.table.members)
         self.assertIsNone(stranger.lost)
         self.run_for(10)
-        self.assertEqual(self.master.master.members, {})
+        self.assertEqual(self.table.members, {})
         lines = [line for line in self.log() if "cannot dial harbor 5" in line]
         self.assertEqual(len(lines), 1)
         self.assertIn("Connection was refused", lines[0])
@@ -43,7 +43,7 @@ class MasterTests(World2013):
         """An address that nobody can dial is tried as any other."""
         self.stranger(MASTER, encode_request(Hello(5, "no port:")))
         self.run_for(GIVE_UP_AFTER + 5)
-        self.assertEqual(self.master.master.members, {})
+        self.assertEqual(self.table.members, {})
 
     def test_strangers(self) -> None:
         """Whoever does not register in time, or sends garbage, is dropped."""
@@ -82,7 +82,7 @@ class MasterTests(World2013):
         """A harbor that does not read what it is told is dropped, and dialed again."""
         one, two = self.node(1), self.node(2)
         self.run_for(1)
-        caller = two.remote._harbors.master
+        caller = links_of(two).master
         assert caller is not None
         caller.read(False)
         for i in range(3000):
@@ -99,20 +99,20 @@ class MasterTests(World2013):
         """A harbor that answers the master's call is none of 2013."""
         node = self.node(1)
         self.run_for(1)
-        caller = node.remote._harbors.master
+        caller = links_of(node).master
         assert caller is not None and caller.transport is not None
         caller.transport.write(b"\x01")
         self.run_for(0.05)
-        self.assertIsNot(node.remote._harbors.master, caller)
+        self.assertIsNot(links_of(node).master, caller)
         self.run_for(5)
-        self.assertIsNotNone(node.remote._harbors.master)
+        self.assertIsNotNone(links_of(node).master)
 
     def test_two_with_one_id(self) -> None:
         """Two nodes with one id: the later has it, and they do not fight for it."""
         first, second = self.node(7), self.node(7, "host8:2526")
         self.run_for(3)
         self.successResultOf(second.joined)
-        self.assertEqual(self.master.master.members[7].address, "host8:2526")
+        self.assertEqual(self.table.members[7].address, "host8:2526")
         lines = [line for line in self.log() if "takes over as harbor 7" in line]
         self.assertEqual(len(lines), 1)
         self.run_for(600)

@@ -8,7 +8,8 @@ from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.wire.control import Hello, Name, Register, Wait, encode
 from skynet_tw.wire.harbor import FrameWriter
 
-from .world import MASTER, Node, Stranger, World
+from .modern import ModernWorld
+from .world import MASTER, Node, Stranger
 
 HOST = "host1:2526"
 
@@ -28,7 +29,7 @@ def frame(payload: bytes) -> bytes:
     return writer.take()
 
 
-class PortTests(World):
+class PortTests(ModernWorld):
     """What both ports have in common."""
 
     limits = ConnectionLimits(strangers=16)
@@ -99,7 +100,7 @@ class PortTests(World):
             self.assertEqual(sum(int(c[1]) if c else 1 for c in counts), 1000)
 
 
-class LinkTests(World):
+class LinkTests(ModernWorld):
     """A peer that is linked, and misbehaves."""
 
     def setUp(self) -> None:
@@ -176,7 +177,7 @@ class LinkTests(World):
         self.assertEqual(again.heard, b"\x01")
 
 
-class DialedTests(World):
+class DialedTests(ModernWorld):
     """What answers when we dial."""
 
     def setUp(self) -> None:
@@ -254,7 +255,7 @@ class DialedTests(World):
         self.assertEqual(self.peers, [])
 
 
-class SlaveTests(World):
+class SlaveTests(ModernWorld):
     """Slaves that misbehave."""
 
     def setUp(self) -> None:
@@ -292,7 +293,7 @@ class SlaveTests(World):
         self.assertEqual(self.one.receiver.names, {"X": 0x01000007})
 
 
-class MasterPortNoiseTests(World):
+class MasterPortNoiseTests(ModernWorld):
     """A master that is none."""
 
     def test_noise(self) -> None:

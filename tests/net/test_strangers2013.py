@@ -10,7 +10,7 @@ from skynet_tw.wire.control import Hello, Name, Query
 from skynet_tw.wire.harbor2013 import MessageWriter, encode_announcement, encode_request
 
 from .world import MASTER, Stranger
-from .world2013 import Node2013, World2013
+from .world2013 import World2013, links_of
 
 HOST = "host1:2526"
 
@@ -83,14 +83,14 @@ class HarborPortTests(StrangersCase):
         """A node that waits for no harbor keeps nobody; its master it does keep."""
         one = self.node(1)
         self.run_for(1)
-        master = one.remote._harbors.master
+        master = links_of(one).master
         for way, (_, drip) in WAYS.items():
             strangers = self.crowd(way, 20)
             self.wait(strangers, 30, drip)
             self.assertEqual(self.count(strangers), 0, way)
         self.run_for(600)
         self.assertIsNotNone(master)
-        self.assertIs(one.remote._harbors.master, master)
+        self.assertIs(links_of(one).master, master)
 
     def test_quiet_harbor(self) -> None:
         """A harbor that has nothing to say is kept, and few of those who may be it."""
@@ -166,7 +166,7 @@ class FewPlacesTests(StrangersCase):
     def test_number(self) -> None:
         """The oldest stranger makes room, but none who may be a harbor."""
         self.start_master()
-        nodes: list[Node2013] = [self.node(harbor) for harbor in (1, 2)]
+        nodes = [self.node(harbor) for harbor in (1, 2)]
         self.run_for(1)
         self.assert_full_mesh(*nodes)
         strangers = [self.stranger(HOST) for _ in range(100)]

@@ -8,8 +8,9 @@ from skynet_tw.link.peer import Peer
 from skynet_tw.wire.control import NOT_2013, Hello, encode
 from skynet_tw.wire.harbor2013 import NOTHING, encode_request
 
-from .world import MASTER, Node, World
-from .world2013 import Node2013, World2013
+from .modern import ModernWorld
+from .world import MASTER, Node
+from .world2013 import World2013, links_of
 
 THEIRS_IS_2013 = "the other side speaks --wire 2013, we --wire modern"
 THEIRS_IS_MODERN = "the other side speaks --wire modern, we --wire 2013"
@@ -21,8 +22,8 @@ class ModernMeets2013Tests(World2013):
 
     def test_harbor_at_our_master(self) -> None:
         """A current node's boot fails at once; the master says why, in one line."""
-        factory = self.start_master()
-        node = Node(self, 7)
+        self.start_master()
+        node = Node(self, 7, wire="modern")
         self.nodes.append(node)
         node.start()
         self.run_for(1)
@@ -32,7 +33,7 @@ class ModernMeets2013Tests(World2013):
         )
         (line,) = self.log()
         self.assertIn(THEIRS_IS_MODERN, line)
-        self.assertEqual(factory.master.members, {})
+        self.assertEqual(self.table.members, {})
 
     def test_link_to_our_port(self) -> None:
         """A current node's link gets an id that is none, and is closed."""
@@ -55,8 +56,8 @@ class ModernMeets2013Tests(World2013):
         self.run_for()
         (wire,) = (
             caller
-            for caller in two.remote._harbors._called
-            if caller.harbor == 0 and caller is not two.remote._harbors.master
+            for caller in links_of(two)._called
+            if caller.harbor == 0 and caller is not links_of(two).master
         )
         assert wire.transport is not None
         wire.transport.write(b"\x02")
@@ -65,13 +66,13 @@ class ModernMeets2013Tests(World2013):
         self.assertTrue(any(THEIRS_IS_MODERN in line for line in self.log()))
 
 
-class The2013MeetsModernTests(World):
+class The2013MeetsModernTests(ModernWorld):
     """Everything here is current but those that come."""
 
     def test_harbor_at_our_master(self) -> None:
         """A node of 2013 fails to boot at once; the master says why, in one line."""
-        factory = self.start_master()
-        node = Node2013(self, 7)
+        self.start_master()
+        node = Node(self, 7, wire="2013")
         self.nodes.append(node)
         node.start()
         self.run_for(1)
@@ -81,7 +82,7 @@ class The2013MeetsModernTests(World):
         )
         (line,) = self.log()
         self.assertIn(THEIRS_IS_2013, line)
-        self.assertEqual(factory.master.slaves, {})
+        self.assertEqual(self.table.slaves, {})
 
     def test_real_harbor_at_our_master(self) -> None:
         """It is told something, which a real one ignores, and closed."""

@@ -1,4 +1,8 @@
-"""Masters and harbors on a network in memory, and what they report."""
+"""Masters and harbors on a network in memory, whatever their wire.
+
+A `World` is a test with a network, a clock and a log.  What a wire has to say of itself
+is at its top; `tests.net.modern` and `tests.net.world2013` say it for theirs.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from skynet_tw.errors import BootFailed
-from skynet_tw.interfaces import Frame, ILink, IRemoteReceiver
-from skynet_tw.net.harbor.master import HarborMasterFactory
-from skynet_tw.net.harbor.remote import HarborRemote
+from skynet_tw.interfaces import Frame, ILink, IRemote, IRemoteReceiver
 from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.net.kit.master import MasterFactory
+from skynet_tw.net.kit.member import HarborMember
+from skynet_tw.net.wires import WIRES
 from skynet_tw.testing.network import MemoryNetwork
 
 MASTER = "master:2013"
@@ -86,22 +91,21 @@ class Recorder:
 
 
 class Node:
-    """One harbor."""
+    """One harbor.
 
-    def __init__(self, world: World, harbor: int, address: str | None = None) -> None:
+    :param world: gives it a remote layer.
+    :param harbor: its id.
+    :param address: what it listens on and tells the others.
+    :param wire: its wire, unless that is the one of its world.
+    """
+
+    def __init__(
+        self, world: World, harbor: int, address: str = "", wire: str = ""
+    ) -> None:
+        self.harbor = harbor
         self.address = address or f"host{harbor}:2526"
-        self.receiver = Recorder(harbor)
-        self.remote = HarborRemote(
-            harbor,
-            self.address,
-            world.network.server(self.address),
-            world.network.client(MASTER),
-            world.network.client,
-            world.clock,
-            master_address=MASTER,
-            retry_policy=world.retry_policy,
-            limits=world.limits,
-        )
+        self.receiver = world.make_recorder(harbor)
+        self.remote = world.make_remote(harbor, self.address, wire or world.wire)
         self.remote.attach(self.receiver)
         self.joined: Deferred[None] = Deferred()
 
@@ -137,6 +141,75 @@ class Stranger(Protocol):
 class World(SynchronousTestCase):
     """A test with a network, a clock, and a log that it can look into."""
 
+    # What a wire says of itself
+
+    #: Its key in the table of wires.
+    wire: str
+    #: Seconds for which a harbor without a link is not taken for gone.
+    patience: float
+    #: Whether the first read of a new link comes in while nothing is read.
+    first_read_passes: bool
+    #: How long bytes travel on a rough network, in seconds: at least, and at most.
+    rough_delay: tuple[float, float]
+    #: Seconds until all have joined there, until they have joined again, and have left.
+    rough_seconds: tuple[float, float, float]
+
+    def make_remote(self, harbor: int, address: str, wire: str) -> IRemote:
+        """Make the remote layer of a harbor."""
+        return (
+            WIRES[wire]
+            .load()
+            .member(
+                harbor,
+                address,
+                self.network.server(address),
+                self.network.client(MASTER),
+                self.network.client,
+                self.clock,
+                master_address=MASTER,
+                retry_policy=self.retry_policy,
+                limits=self.limits,
+            )
+        )
+
+    def make_master(self) -> MasterFactory:
+        """Make a master."""
+        makers = WIRES[self.wire].load()
+        return makers.master(
+            self.clock, self.network.client, self.retry_policy, self.limits
+        )
+
+    def make_recorder(self, harbor: int) -> Recorder:
+        """Make what takes the reports of a harbor's remote layer."""
+        return Recorder(harbor)
+
+    def address_of(self, node: Node) -> str:
+        """What the others are told to dial to reach a harbor."""
+        assert isinstance(node.remote, HarborMember)
+        return node.remote.address
+
+    def known_to_master(self) -> list[int]:
+        """The harbors that the master has taken in, in order."""
+        raise NotImplementedError
+
+    def names_of_master(self) -> dict[str, int]:
+        """The names that the master knows, with their owners."""
+        raise NotImplementedError
+
+    def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
+        """What a newcomer reports of the one harbor that was there before it."""
+        raise NotImplementedError
+
+    def rejoin_reports(self, other: int) -> list[tuple[Any, ...]]:
+        """What is reported of a linked harbor when both join a master again."""
+        raise NotImplementedError
+
+    def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
+        """What a harbor reports whose port was cut off from *other* for a moment."""
+        raise NotImplementedError
+
+    # What is the same on each wire
+
     #: How the network behaves.
     seed = 0
     delay = (0.0, 0.0)
@@ -151,7 +224,7 @@ class World(SynchronousTestCase):
         self.network = MemoryNetwork(self.clock, self.seed, self.delay, self.chunk)
         self.observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         self.nodes: list[Node] = []
-        self.factory: HarborMasterFactory | None = None
+        self.factory: MasterFactory | None = None
         self.port: IListeningPort | None = None
         self.addCleanup(self.end)
 
@@ -171,12 +244,11 @@ class World(SynchronousTestCase):
         """Let time pass."""
         self.network.run(seconds)
 
-    def start_master(self) -> HarborMasterFactory:
+    def start_master(self) -> None:
         """Let a master listen."""
-        self.factory = HarborMasterFactory(self.clock, self.limits)
+        self.factory = self.make_master()
         listening = self.network.server(MASTER).listen(self.factory)
         self.port = self.successResultOf(listening)
-        return self.factory
 
     def stop_master(self) -> None:
         """Close the master and its connections."""
@@ -188,11 +260,21 @@ class World(SynchronousTestCase):
         self.successResultOf(closed)
         self.port = self.factory = None
 
-    def node(self, harbor: int, address: str | None = None) -> Node:
+    def node(self, harbor: int, address: str = "") -> Node:
         """Start a harbor."""
         node = Node(self, harbor, address)
         self.nodes.append(node)
         return node.start()
+
+    def pair(self) -> tuple[Node, Node]:
+        """Start a master and two harbors, link them, and forget what they reported."""
+        self.start_master()
+        one, two = self.node(1), self.node(2)
+        self.run_for(1)
+        self.assertEqual((one.remote.linked(), two.remote.linked()), ([2], [1]))
+        for node in (one, two):
+            node.receiver.events.clear()
+        return one, two
 
     def leave(self, node: Node) -> None:
         """Let a harbor leave."""
@@ -230,9 +312,9 @@ class World(SynchronousTestCase):
 
     def assert_full_mesh(self, *nodes: Node) -> None:
         """Check that all *nodes* are linked, and that messages pass both ways."""
-        ids = [node.remote.harbor for node in nodes]
+        ids = [node.harbor for node in nodes]
         for node in nodes:
-            own = node.remote.harbor
+            own = node.harbor
             self.assertEqual(node.remote.linked(), sorted(set(ids) - {own}))
             for other in node.remote.linked():
                 node.receiver.send(other, b"from %d" % own)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from typing import Any
 
 from skynet_tw.interfaces import Frame, ILink
-from skynet_tw.net.harbor2013.master import HarborMasterFactory2013
+from skynet_tw.link.master2013 import Master2013
+from skynet_tw.link.membership2013 import GONE_AFTER
+from skynet_tw.net.harbor2013.links import HarborLinks2013
 from skynet_tw.net.harbor2013.remote import HarborRemote2013
 
-from .world import MASTER, Node, Recorder, World
+from .world import Node, Recorder, World
 
 
 class Recorder2013(Recorder):
@@ -29,46 +31,45 @@ class Recorder2013(Recorder):
         super().link_ready(harbor, link)
 
 
-class Node2013(Node):
-    """One harbor of 2013."""
-
-    remote: HarborRemote2013  # type: ignore[assignment]
-
-    def __init__(self, world: World, harbor: int, address: str | None = None) -> None:
-        self.address = address or f"host{harbor}:2526"
-        self.receiver = Recorder2013(harbor)
-        self.remote = HarborRemote2013(
-            harbor,
-            self.address,
-            world.network.server(self.address),
-            world.network.client(MASTER),
-            world.network.client,
-            world.clock,
-            master_address=MASTER,
-            retry_policy=world.retry_policy,
-            limits=world.limits,
-        )
-        self.remote.attach(self.receiver)
-        self.joined: Deferred[None] = Deferred()
+def links_of(node: Node) -> HarborLinks2013:
+    """All connections of a harbor."""
+    assert isinstance(node.remote, HarborRemote2013)
+    return node.remote._harbors
 
 
 class World2013(World):
     """A test with a network that speaks the wire of 2013."""
 
-    factory: HarborMasterFactory2013 | None  # type: ignore[assignment]
+    wire = "2013"
+    patience = GONE_AFTER
+    #: Only a message says whose the link is.
+    first_read_passes = True
+    rough_delay = (0.0, 0.03)
+    rough_seconds = (8.0, 30.0, 6.0)
 
-    def start_master(self) -> HarborMasterFactory2013:  # type: ignore[override]
-        """Let a master listen."""
-        self.factory = HarborMasterFactory2013(
-            self.clock, self.network.client, self.retry_policy, self.limits
-        )
-        listening = self.network.server(MASTER).listen(self.factory)
-        self.port = self.successResultOf(listening)
-        return self.factory
+    @property
+    def table(self) -> Master2013:
+        """The table of the master."""
+        assert self.factory is not None
+        assert isinstance(self.factory.master, Master2013)
+        return self.factory.master
 
-    def node(self, harbor: int, address: str | None = None) -> Node2013:
-        """Start a harbor."""
-        node = Node2013(self, harbor, address)
-        self.nodes.append(node)
-        node.start()
-        return node
+    def make_recorder(self, harbor: int) -> Recorder:
+        return Recorder2013(harbor)
+
+    def known_to_master(self) -> list[int]:
+        return sorted(self.table.members)
+
+    def names_of_master(self) -> dict[str, int]:
+        return self.table.names
+
+    def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
+        return [("expected", older), ("ready", older)]
+
+    def rejoin_reports(self, other: int) -> list[tuple[Any, ...]]:
+        # The links are made anew, as by real nodes, but nothing is lost.
+        return [("busy", other), ("free", other)]
+
+    def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
+        # Its own connection to the other one was not cut.
+        return []

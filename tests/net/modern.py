@@ -1,0 +1,43 @@
+"""Masters and harbors of today on a network in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skynet_tw.link.master import Master
+
+from .world import World
+
+
+class ModernWorld(World):
+    """A test with a network of current nodes."""
+
+    wire = "modern"
+    #: The master says who is gone.
+    patience = 0.0
+    first_read_passes = False
+    rough_delay = (0.0, 0.05)
+    rough_seconds = (5.0, 10.0, 3.0)
+
+    @property
+    def table(self) -> Master:
+        """The table of the master."""
+        assert self.factory is not None
+        assert isinstance(self.factory.master, Master)
+        return self.factory.master
+
+    def known_to_master(self) -> list[int]:
+        return sorted(self.table.slaves)
+
+    def names_of_master(self) -> dict[str, int]:
+        return self.table.names
+
+    def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
+        # It is not told of older harbors, but dialed by them.
+        return [("ready", older)]
+
+    def rejoin_reports(self, other: int) -> list[tuple[Any, ...]]:
+        return []
+
+    def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
+        return [("lost", other), ("ready", other)]
