@@ -3,17 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 COMPILED := .venv-compiled
+VERSIONS := .venv-versions
 PEER := .peer
 SOURCES := setup.py setup.cfg pyproject.toml $(shell find skynet_tw -name '*.py')
 export PYTHONDONTWRITEBYTECODE := 1
 export SKYNET_PEER := $(CURDIR)/$(PEER)
 
-.PHONY: demo test lint docs trial pytest test-reactors test-compiled peer clean
+.PHONY: demo quick test lint docs trial pytest test-reactors test-compiled
+.PHONY: test-versions peer clean
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
 
-test: lint docs trial pytest test-reactors test-compiled
+# What to run while you work: the tests that need nothing but memory, lint, types.
+quick: $(VENV)/ready lint
+	$(BIN)/python -b -m twisted.trial -j2 --reporter=text \
+		--temp-directory=$(VENV)/quick $$($(BIN)/python -m tests.memory)
+
+# The table of versions comes last.
+test: lint docs trial pytest test-reactors test-compiled test-versions
 
 $(VENV)/ready: setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +50,10 @@ pytest: $(VENV)/ready peer
 test-reactors: $(VENV)/ready
 	$(BIN)/python -m tests.reactors.matrix --require asyncio+uvloop
 
+# The tests in memory on each Python here, on the lowest versions and the newest.
+test-versions: $(VENV)/ready
+	$(BIN)/python -m tests.versions.matrix --directory $(VERSIONS)
+
 # The same tests with the compiled modules that `pip install .` makes.
 $(COMPILED)/ready: $(SOURCES)
 	$(PYTHON) -m venv $(COMPILED)
@@ -59,5 +71,5 @@ test-compiled: $(COMPILED)/ready peer
 		tests.test_seri tests.test_seri_2013
 
 clean:
-	rm -rf $(VENV) $(COMPILED) $(PEER) build dist *.egg-info docs/_build
+	rm -rf $(VENV) $(COMPILED) $(VERSIONS) $(PEER) build dist *.egg-info docs/_build
 	rm -rf .mypy_cache .ruff_cache .hypothesis .pytest_cache
