@@ -21,7 +21,7 @@ class Broken(AssertionError):
 
 def check_books(node: Node) -> None:
     """Each message that the node took has one fate, or waits."""
-    difference = node.ledger.balance(node.waiting())
+    difference = node.ledger.balance(node.status().ledger.waiting)
     if difference:
         raise Broken(f"{node}: {difference} messages too many in {node.ledger}")
 
@@ -38,8 +38,10 @@ def check_bounds(node: Node) -> None:
 
 def check_idle(node: Node) -> None:
     """Nothing waits in the node, for anything."""
-    if node.waiting():
-        raise Broken(f"{node}: {node.waiting()} messages wait: {node.waits()}")
+    if node.status().ledger.waiting:
+        raise Broken(
+            f"{node}: {node.status().ledger.waiting} messages wait: {node.waits()}"
+        )
 
 
 def check_order(numbers: Iterable[int], what: object) -> None:

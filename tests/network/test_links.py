@@ -49,7 +49,7 @@ class LinkTests(NetworkTestCase):
                 waiting = [client.call(handle, "COUNT", i) for i in range(201, 301)]
                 nodes.run(5)
                 self.balanced(nodes)
-                self.assertEqual(two.node.waiting(), 200)
+                self.assertEqual(two.node.status().ledger.waiting, 200)
                 for call in waiting:
                     self.assertNoResult(call)
                 nodes.network.mend(nodes.address(3))
@@ -210,7 +210,7 @@ class LinkTests(NetworkTestCase):
                 nodes.run(6.1)
                 self.assertEqual(len(ends), 15)
                 for service in (one, two, three):
-                    self.assertEqual(service.node.waiting(), 0)
+                    self.assertEqual(service.node.status().ledger.waiting, 0)
                     self.assertEqual(len(service.node._core.calls), 0)
                 self.balanced(nodes)
                 for place in (nodes.master, nodes.address(2), nodes.address(3)):

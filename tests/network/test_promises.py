@@ -71,7 +71,7 @@ class PromiseTests(NetworkTestCase):
                     with self.assertRaises(QueueFull):
                         client.send(dest, "COUNT", room, padding)
                     self.failed(client.call(dest, "COUNT", room, padding), QueueFull)
-                self.assertEqual(two.node.waiting(), 2 * room)
+                self.assertEqual(two.node.status().ledger.waiting, 2 * room)
                 self.balanced(nodes)
                 # At the gate of a node that boots, and at that of an actor.
                 actors = [SlowPeer]
@@ -146,7 +146,7 @@ class GateTests(NetworkTestCase):
                 states = [report.state for report in two.node.boot_report()]
                 self.assertEqual(states[:4], ["done", "done", "waiting", "to come"])
                 self.assertEqual(two.node.actors(), [])
-                self.assertEqual(two.node.waiting(), 101)
+                self.assertEqual(two.node.status().ledger.waiting, 101)
                 assert holder.transport is not None
                 holder.transport.loseConnection()
                 nodes.run(0.9)
