@@ -38,10 +38,8 @@ def check_bounds(node: Node) -> None:
 
 def check_idle(node: Node) -> None:
     """Nothing waits in the node, for anything."""
-    if node.status().ledger.waiting:
-        raise Broken(
-            f"{node}: {node.status().ledger.waiting} messages wait: {node.waits()}"
-        )
+    if waiting := node.status().ledger.waiting:
+        raise Broken(f"{node}: {waiting} messages wait: {node.waits()}")
 
 
 def check_order(numbers: Iterable[int], what: object) -> None:

@@ -1,1 +1,1 @@
-"""The in-memory tests on the Pythons of the machine and the versions that we declare."""
+"""The in-memory tests on the Pythons of the machine, on the versions we declare."""

@@ -1,11 +1,12 @@
 """The in-memory tests on each Python of this machine: ``make test-versions``.
 
-The lowest versions that setup.cfg declares run on the oldest Python here, on this one, and
-on the newest; the newest versions run on all others and on the newest.  What this Python
-does with the newest is what ``make trial`` shows.  A Python that we claim and that is not
-here is named in the table at the end: it is not tested, and the table says so.
+The lowest versions that setup.cfg declares run on the oldest Python here, on this one,
+and on the newest; the newest versions run on all others and on the newest.  What this
+Python does with the newest is what ``make trial`` shows.  A Python that we claim and
+that is not here is named in the table at the end: it is not tested, and the table says
+so.
 
-``python -m tests.versions.matrix --directory DIRECTORY``: where the environments are kept.
+``python -m tests.versions.matrix --directory DIRECTORY``: where the environments are.
 """
 
 from __future__ import annotations
