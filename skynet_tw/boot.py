@@ -252,9 +252,9 @@ class Boot:
     def _waiting_for(self, stage: str) -> tuple[str, ...]:
         if stage == "actors":
             waits = self.node.waits()
-            for context in self.node.actors():
-                if context.gated and context.mailbox:
-                    waits[f"{context!r} to have started"] = len(context.mailbox)
+            for cell in self.node.actors():
+                if cell.gated and cell.mailbox:
+                    waits[f"{cell!r} to have started"] = len(cell.mailbox)
             queued = [
                 f"{count} messages wait for {what}" for what, count in waits.items()
             ]

@@ -1,17 +1,10 @@
-"""What hypothesis draws from, and how it runs: without time limits."""
+"""What hypothesis draws from."""
 
 from __future__ import annotations
 
-import os
-
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from skynet_tw.seri import LightUserdata, OddKey
-
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 #: Values without an inside, but None.
 scalars = (

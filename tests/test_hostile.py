@@ -251,7 +251,7 @@ class HostileTests(SynchronousTestCase):
         before = links()
         self.assertEqual(len(before), 2)
 
-        @settings(max_examples=EXAMPLES, deadline=None)
+        @settings(max_examples=EXAMPLES)
         @given(PROGRAMS)
         def strange(program: Program) -> None:
             self.one_program(nodes, one, callers, program)

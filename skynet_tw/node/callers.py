@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_context -*-
+# -*- test-case-name: tests.node.test_cell -*-
 """Who waits for an actor: by caller, so that one who is gone costs his own share."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_context -*-
+# -*- test-case-name: tests.node.test_cell -*-
 """What the node keeps for an actor: its mailbox, its calls, its coroutines, its life.
 
 `ActorCell` adds what happens to a message that leaves the mailbox.

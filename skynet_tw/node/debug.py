@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_context -*-
+# -*- test-case-name: tests.node.test_cell -*-
 """What every actor answers to messages of type DEBUG, as a Lua service does.
 
 Read-only questions only; a peer can neither end an actor nor run code in it.

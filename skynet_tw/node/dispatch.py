@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.node.test_context -*-
+# -*- test-case-name: tests.node.test_cell -*-
 """What happens to a message that leaves its actor's mailbox: handlers and answers.
 
 An actor's code is a stranger here.  Whatever it raises, returns or shows is met by one

@@ -148,9 +148,9 @@ class MemoryNodes:
 
         :raises LookupError: there is none.
         """
-        for context in service.node.actors():
-            if isinstance(context.actor, kind):
-                return context.actor
+        for cell in service.node.actors():
+            if isinstance(cell.actor, kind):
+                return cell.actor
         raise LookupError(f"no {kind.__name__} lives in this node")
 
     def stop(self, *services: NodeService) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -130,7 +130,6 @@ class ControlReaderTests(SynchronousTestCase):
             self.assertIsInstance(reader.error, ProtocolError)
             self.assertEqual(reader.feed(good), [])
 
-    @settings(deadline=None)
     @given(st.binary(max_size=300), st.integers(1, 20))
     def test_any_bytes(self, data: bytes, size: int) -> None:
         """Strangers' bytes raise nothing, and mean the same however they come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -58,7 +58,6 @@ class PacketReaderTests(SynchronousTestCase):
             pieces = [split.feed(data[i : i + 1]) for i in range(len(data))]
             self.assertEqual(list(chain(*pieces)), [b"abc", b"", b"d"])
 
-    @settings(deadline=None)
     @given(
         st.sampled_from([1, 2]),
         st.lists(st.binary(max_size=255)),

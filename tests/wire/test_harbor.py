@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -100,7 +100,6 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertEqual(reader.feed(CALL + writer.take()), [CALL_FRAME])
         self.assertIsNotNone(reader.error)
 
-    @settings(deadline=None)
     @given(
         st.lists(
             st.tuples(
@@ -126,7 +125,6 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertEqual(got, frames)
         self.assertFalse(reader.rest.kept)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=200), st.lists(st.integers(1, 30)))
     def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
         """Strangers' bytes raise nothing, and mean the same however they come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -103,7 +103,6 @@ class RequestTests(SynchronousTestCase):
         self.assertRaises(TooLarge, encode_request, Query("x" * (NAME_SIZE + 1)))
         self.assertRaises(TooLarge, encode_request, Register("é" * 9, 0x01000001))
 
-    @settings(deadline=None)
     @given(st.binary(max_size=100), st.lists(st.integers(1, 20)))
     def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
         """Strangers' bytes raise nothing, and what they keep is bounded."""
@@ -224,7 +223,6 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertEqual(reader.feed(CALL + writer.take()), [(2, [CALL_FRAME])])
         self.assertIsNotNone(reader.error)
 
-    @settings(deadline=None)
     @given(
         st.lists(
             st.one_of(
@@ -264,7 +262,6 @@ class FrameReaderTests(SynchronousTestCase):
         self.assertEqual(got, expected)
         self.assertFalse(reader.rest.kept)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=200), st.lists(st.integers(1, 30)))
     def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
         """Strangers' bytes raise nothing, and mean the same however they come."""
