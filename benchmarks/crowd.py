@@ -9,21 +9,18 @@ import os
 import resource
 import sys
 import traceback
-from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from skynet_tw.tap import Options, makeService
+from skynet_tw import make_node
+from skynet_tw.service import NodeService
 
 
-def join(master: str, harbor: int) -> Any:
-    """Start a node that joins a network, as ``twistd skynet`` does."""
-    options = Options()
-    where = ["--master", master, "--address", "127.0.0.1:0"]
-    options.parseOptions(["--harbor", str(harbor), *where, "--boot-timeout", "0"])
-    service: Any = makeService(options)
-    service.privilegedStartService()
+def join(master: str, harbor: int) -> NodeService:
+    """Start a node that joins a network."""
+    config = {"harbor": harbor, "master": master, "address": "127.0.0.1:0"}
+    service = make_node({**config, "boot_timeout": 0}, reactor=reactor)
     service.startService()
     return service
 
@@ -32,7 +29,7 @@ async def run(master: str, first: int, count: int) -> None:
     """Let them all join, and say so."""
     try:
         services = [join(master, first + i) for i in range(count)]
-        await gatherResults([service.node.when_ready() for service in services])
+        await gatherResults([service.when_ready() for service in services])
     except Exception:
         traceback.print_exc()
         os._exit(1)

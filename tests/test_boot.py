@@ -129,6 +129,36 @@ class StageTests(BootTestCase):
         self.successResultOf(self.node.when_ready())
         self.assertIn("harbor 0, 0 peers, 1 actors", self.logged("node ready")[0])
 
+    def test_two_remotes(self) -> None:
+        """Each stage waits for all remote layers, and counts the peers of each."""
+        other = FakeRemote()
+        self.node.attach(other)
+        boot = Boot(self.node, [self.remote, other], self.clock)
+        boot.bind()
+        self.remote.waits, other.waits = ["one"], ["other"]
+        self.assertEqual(self.node.boot_report()[0].waiting_for, ("one", "other"))
+        self.through()
+        self.assertEqual(self.states()[0], "waiting")
+        other.binding.callback(None)
+        boot.begin()
+        other.joining.callback(None)
+        self.remote.up(2)
+        other.up(3)
+        self.assertEqual(self.states()[2], "waiting")
+        other.linking.callback(None)
+        self.assertIn("linked harbors: 2, 3", self.logged("stage peers")[0])
+        self.assertIn("2 peers", self.logged("node ready")[0])
+
+    def test_one_of_two_fails(self) -> None:
+        """One remote layer that fails ends the boot; what the others say is heard."""
+        other = FakeRemote()
+        boot = Boot(self.node, [self.remote, other], self.clock)
+        boot.bind()
+        other.binding.errback(BootFailed("in use"))
+        self.remote.binding.errback(BootFailed("in use as well"))
+        error = self.failureResultOf(boot.when_ready(), BootFailed).value
+        self.assertEqual(str(error), "boot failed at stage bound: in use")
+
     def test_without_boot(self) -> None:
         """A node without stages is ready, and has nothing to report."""
         self.successResultOf(self.node.when_ready())
