@@ -19,6 +19,7 @@ OUTSIDE = {
     "tests.test_benchmarks": "processes",
     "tests.test_cli": "processes",
     "tests.test_descriptors": "processes, with few descriptors",
+    "tests.test_embedding": "processes, and sockets of loopback",
     "tests.test_logs": "processes that log",
     "tests.test_packaging": "virtual environments",
     "tests.test_sockets": "sockets of loopback",

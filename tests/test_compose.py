@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from typing import Any
 
-from twisted.application.service import Application, IService, MultiService
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.application.service import Application, IService
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -240,54 +236,3 @@ class LifeTests(TestCase):
         nodes.result(service.stopService())
         nodes.stop()
         self.assertEqual(nodes.clock.getDelayedCalls(), [])
-
-
-class SocketTests(TestCase):
-    """On the reactor of this process."""
-
-    def process(self) -> list[Any]:
-        """What a node of ``twistd skynet`` changes of its process, and more."""
-        return [
-            [signal.getsignal(number) for number in signal.valid_signals()],
-            sys.excepthook,
-            list(sys.path),
-            list(globalLogPublisher._observers),
-            os.environ.copy(),
-        ]
-
-    async def test_two(self) -> None:
-        """Two nodes live in one process, and leave nothing behind in it."""
-        from twisted.internet import reactor
-
-        await deferLater(reactor, 0)  # By then the reactor runs, with its signals.
-        before = self.process()
-        parent = MultiService()
-        services = []
-        for name in ("ONE", "TWO"):
-            # Each is a network of its own.
-            service = make_node(
-                LOOPBACK, reactor=reactor, actors=[Start(Echo, (name,))]
-            )
-            service.setServiceParent(parent)
-            services.append(service)
-        parent.startService()
-        await gatherResults([service.when_ready() for service in services])
-        for name, service in zip(("ONE", "TWO"), services, strict=True):
-            answer = await service.node.client().call(name, "ECHO", 1)
-            self.assertEqual(answer, (name, 1))
-        self.assertEqual(self.process(), before)
-        await parent.stopService()
-
-    def test_no_reactor(self) -> None:
-        """To put a node together takes no reactor but the one that is passed in."""
-        source = (
-            "import sys; from twisted.internet.task import Clock;"
-            "from skynet_tw import make_node;"
-            "service = make_node({'harbor': 0}, reactor=Clock());"
-            "service.startService(); service.stopService();"
-            "print('twisted.internet.reactor' in sys.modules)"
-        )
-        found = subprocess.run(
-            [sys.executable, "-c", source], capture_output=True, text=True, check=True
-        )
-        self.assertEqual(found.stdout.strip(), "False")

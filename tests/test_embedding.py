@@ -1,17 +1,27 @@
-"""The examples of nodes in other programs, each run as its reader would."""
+"""Nodes in other programs: the examples as readers run them, and their processes."""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from twisted.application.service import MultiService
 from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.client import Agent, HTTPConnectionPool, readBody
 
+from skynet_tw import Actor, Start, command, make_node
+
 from .processes import ROOT, NodeProcess
 
+LOOPBACK = {"standalone": "127.0.0.1:0", "address": "127.0.0.1:0"}
 EXAMPLES = ROOT / "examples" / "embedding"
 
 
@@ -78,3 +88,75 @@ class ExampleTests(TestCase):
         process = self.run_python(*trial)
         self.assertEqual(await process.wait(), 0, process.output)
         self.assertIn("PASSED (successes=4)", process.output)
+
+
+class Named(Actor):
+    """Answers by a name."""
+
+    async def started(self, name: str) -> None:
+        await self.register(name)
+
+    @command
+    def ECHO(self, value: int) -> int:
+        return value
+
+
+class ProcessTests(TestCase):
+    """What a node leaves alone in the process that it lives in."""
+
+    def process(self) -> list[Any]:
+        """What a node of ``twistd skynet`` changes of its process, and more."""
+        return [
+            [signal.getsignal(number) for number in signal.valid_signals()],
+            sys.excepthook,
+            list(sys.path),
+            list(globalLogPublisher._observers),
+            os.environ.copy(),
+        ]
+
+    async def test_two(self) -> None:
+        """Two nodes live in one process, and leave nothing behind in it."""
+        await deferLater(reactor, 0)  # By then the reactor runs, with its signals.
+        before = self.process()
+        parent = MultiService()
+        services = []
+        for name in ("ONE", "TWO"):
+            # Each is a network of its own.
+            service = make_node(
+                LOOPBACK, reactor=reactor, actors=[Start(Named, (name,))]
+            )
+            service.setServiceParent(parent)
+            services.append(service)
+        parent.startService()
+        await gatherResults([service.when_ready() for service in services])
+        for name, service in zip(("ONE", "TWO"), services, strict=True):
+            answer = await service.node.client().call(name, "ECHO", 1)
+            self.assertEqual(answer, 1)
+        self.assertEqual(self.process(), before)
+        await parent.stopService()
+
+    def printed(self, source: str) -> str:
+        """What a process prints that runs a piece of Python."""
+        command = [sys.executable, "-c", source]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        return found.stdout.strip()
+
+    def test_no_reactor(self) -> None:
+        """To put a node together takes no reactor but the one that is passed in."""
+        source = (
+            "import sys; from twisted.internet.task import Clock;"
+            "from skynet_tw import make_node;"
+            "service = make_node({'harbor': 0}, reactor=Clock());"
+            "service.startService(); service.stopService();"
+            "print('twisted.internet.reactor' in sys.modules)"
+        )
+        self.assertEqual(self.printed(source), "False")
+
+    def test_options(self) -> None:
+        """Whoever reads options loads no wire, and no reactor."""
+        source = (
+            "import sys, skynet_tw.options;"
+            "print([m for m in sys.modules if m.startswith('skynet_tw.net.')"
+            " or m == 'twisted.internet.reactor'])"
+        )
+        self.assertEqual(self.printed(source), "['skynet_tw.net.wires']")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -37,15 +34,3 @@ class WireTests(SynchronousTestCase):
             verifyObject(IRemote, member)
             said = (member.max_payload, member.name_limit)
             self.assertEqual(said, (wire.max_payload, wire.name_limit), wire.key)
-
-    def test_lazy(self) -> None:
-        """Whoever reads options loads no wire, and no reactor."""
-        source = (
-            "import sys, skynet_tw.options;"
-            "print([m for m in sys.modules if m.startswith('skynet_tw.net.')"
-            " or m == 'twisted.internet.reactor'])"
-        )
-        found = subprocess.run(
-            [sys.executable, "-c", source], capture_output=True, text=True, check=True
-        )
-        self.assertEqual(found.stdout.strip(), "['skynet_tw.net.wires']")
