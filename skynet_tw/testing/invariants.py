@@ -37,9 +37,12 @@ def check_bounds(node: Node) -> None:
 
 
 def check_idle(node: Node) -> None:
-    """Nothing waits in the node, for anything."""
-    if waiting := node.status().ledger.waiting:
-        raise Broken(f"{node}: {waiting} messages wait: {node.waits()}")
+    """Nothing waits in the node: no message, and no call to another one."""
+    status = node.status()
+    if waiting := status.ledger.waiting:
+        raise Broken(f"{node}: {waiting} messages wait: {dict(status.waits)}")
+    if status.calls:
+        raise Broken(f"{node}: {len(status.calls)} calls wait, first {status.calls[0]}")
 
 
 def check_order(numbers: Iterable[int], what: object) -> None:

@@ -17,6 +17,7 @@ from skynet_tw import (
     Start,
 )
 from skynet_tw.testing import MemoryMaster
+from skynet_tw.testing.invariants import check_idle
 
 from .support import NetworkTestCase, Peer, SlowPeer
 
@@ -210,8 +211,7 @@ class LinkTests(NetworkTestCase):
                 nodes.run(6.1)
                 self.assertEqual(len(ends), 15)
                 for service in (one, two, three):
-                    self.assertEqual(service.node.status().ledger.waiting, 0)
-                    self.assertEqual(len(service.node._core.calls), 0)
+                    check_idle(service.node)
                 self.balanced(nodes)
                 for place in (nodes.master, nodes.address(2), nodes.address(3)):
                     nodes.network.mend(place)

@@ -20,6 +20,8 @@ from skynet_tw.testing.invariants import (
 )
 from skynet_tw.testing.simulation import Simulation
 
+from .support import Peer
+
 #: Queues that overflow whenever something is wrong.
 SHORT = Limits(messages=10, backlog=20)
 
@@ -34,8 +36,6 @@ class SimulationTests(SynchronousTestCase):
         """One course of events, to its end."""
         simulation = Simulation(seed, wire, limits=limits)
         simulation.play()
-        for service in simulation.nodes.services:
-            self.assertEqual(len(service.node._core.calls), 0)
         simulation.stop()
         return simulation
 
@@ -130,4 +130,18 @@ class InvariantTests(SynchronousTestCase):
         self.assertIn("3 messages for", self.broken(check_bounds, node))
         node.ledger.queued += 1
         self.assertIn("1 messages too many", self.broken(check_books, node))
+        nodes.stop()
+
+    def test_calls(self) -> None:
+        """A call to another node that waits keeps its node from being idle."""
+        nodes = MemoryNodes()
+        one = nodes.start(1, standalone=True, actors=[Peer])
+        two = nodes.start(2)
+        nodes.ready()
+        call = two.node.client().call(nodes.actor(one, Peer).handle, "HANG")
+        nodes.run(1)
+        self.assertIn("1 calls wait", self.broken(check_idle, two.node))
+        call.cancel()
+        self.failureResultOf(call)
+        check_idle(two.node)
         nodes.stop()
