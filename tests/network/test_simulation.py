@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import CallTimeout, Limits, LinkLost, PeerDown
-from skynet_tw.net.wires import WIRES
+from skynet_tw.net.wires import DEFAULT_WIRE, WIRES
 from skynet_tw.testing import MemoryNodes
 from skynet_tw.testing.invariants import (
     Broken,
@@ -39,15 +39,23 @@ class SimulationTests(SynchronousTestCase):
         simulation.stop()
         return simulation
 
+    def promises(self, wire: str) -> None:
+        """Play all, each to its end."""
+        played = [self.play(seed, wire).traffic for seed in range(self.seeds)]
+        failures = sum(traffic.failures() for traffic in played)
+        calls = sum(len(traffic.calls) for traffic in played)
+        # It is worth nothing if nothing fails, or if nothing works.
+        self.assertGreater(failures, calls // 100)
+        self.assertLess(failures, calls // 2)
+
     def test_promises(self) -> None:
         """Order, no duplicates, one true end for each call, honest books, always."""
-        for wire in WIRES:
-            played = [self.play(seed, wire).traffic for seed in range(self.seeds)]
-            failures = sum(traffic.failures() for traffic in played)
-            calls = sum(len(traffic.calls) for traffic in played)
-            # It is worth nothing if nothing fails, or if nothing works.
-            self.assertGreater(failures, calls // 100)
-            self.assertLess(failures, calls // 2)
+        self.promises(DEFAULT_WIRE)
+
+    def test_promises_of_other_wires(self) -> None:
+        """The same on every other wire."""
+        for wire in [*WIRES][1:]:
+            self.promises(wire)
 
     def test_bounds(self) -> None:
         """The same where queues are short: what they have no room for is refused."""
