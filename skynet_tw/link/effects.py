@@ -34,6 +34,8 @@ class Close:
     error: ProtocolError
     #: Which connection; None where the core has only one.
     connection: Hashable = None
+    #: What to write before, for those who speak the other wire.
+    farewell: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

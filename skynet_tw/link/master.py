@@ -23,7 +23,7 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder, pep614
 
-from ..errors import BadAddress, OtherWire, ProtocolError
+from ..errors import BadAddress, ProtocolError
 from ..handle import Handle, check_global_name
 from ..wire.control import (
     NOT_2013,
@@ -40,11 +40,8 @@ from ..wire.control import (
     Wait,
     encode,
 )
-from .desk import Desk
-from .effects import Close, Effect, Write
-
-#: Names that one master keeps; a slave gone wild must not fill its memory.
-MAX_NAMES = 65536
+from .effects import Effect
+from .master_core import MAX_NAMES, MasterCore, Reader
 
 
 @dataclass(eq=False, slots=True)
@@ -80,7 +77,7 @@ class _Control(Protocol):
     def welcome(self, hello: Hello) -> None:
         """Its first packet is in order."""
 
-    def drop(self, reason: str) -> None:
+    def drop(self, error: ProtocolError) -> None:
         """The slave broke a rule."""
 
     def lost(self, reason: str) -> None:
@@ -117,11 +114,11 @@ def _make_control() -> Callable[[_Core], _Control]:
             assert isinstance(record, Hello)
             control.welcome(record)
         else:
-            control.drop(objection)
+            control.drop(ProtocolError(objection))
 
     @pep614(stranger.upon(_Control.drop).to(ended))
-    def refuse(control: _Control, core: _Core, reason: str) -> None:
-        core.master._close(core.connection, reason)
+    def refuse(control: _Control, core: _Core, error: ProtocolError) -> None:
+        core.master._close(core.connection, error)
 
     @pep614(member.upon(_Control.take).loop())
     def serve(
@@ -132,14 +129,16 @@ def _make_control() -> Callable[[_Core], _Control]:
         elif isinstance(record, Query):
             core.master._query(slave, record)
         elif isinstance(record, Malformed) and record.letter in "RQ":
-            control.drop(record.reason)
+            control.drop(ProtocolError(record.reason))
         else:
             core.master._ignore(slave, record)
 
     @pep614(member.upon(_Control.drop).to(ended))
-    def expel(control: _Control, core: _Core, slave: SlaveEntry, reason: str) -> None:
-        core.master._close(core.connection, reason)
-        core.master._leave(slave, reason)
+    def expel(
+        control: _Control, core: _Core, slave: SlaveEntry, error: ProtocolError
+    ) -> None:
+        core.master._close(core.connection, error)
+        core.master._leave(slave, str(error))
 
     @pep614(member.upon(_Control.lost).to(ended))
     def leave(control: _Control, core: _Core, slave: SlaveEntry, reason: str) -> None:
@@ -151,41 +150,17 @@ def _make_control() -> Callable[[_Core], _Control]:
 _control_machine = _make_control()
 
 
-class Master(Desk[_Control, ControlReader]):
+class Master(MasterCore[_Control, Record]):
     """The table of slaves and names, fed by any number of connections.
 
     :param seconds: gives the time, in seconds.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        super().__init__()
+        super().__init__(NOT_2013)
         self._seconds = seconds
         #: The slaves whose control connection is up, in the order of their joining.
         self.slaves: dict[int, SlaveEntry] = {}
-        #: The names and their owners.
-        self.names: dict[str, int] = {}
-
-    def connected(self, connection: Hashable, peer: str) -> None:
-        """Somebody opened a connection.
-
-        :param connection: what stands for it in everything that follows.
-        :param peer: the other end, for the log.
-        """
-        control = _control_machine(_Core(self, connection, peer))
-        self._connections[connection] = (control, ControlReader())
-
-    def feed(self, connection: Hashable, data: bytes) -> list[Effect]:
-        """Take what was read from a connection; a closed one is ignored."""
-        entry = self._connections.get(connection)
-        if entry is not None:
-            control, reader = entry
-            for record in reader.feed(data):
-                control.take(record)
-            if reader.error is not None:
-                if isinstance(reader.error, OtherWire):
-                    self._effects.add(Write(NOT_2013, connection))
-                control.drop(str(reader.error))
-        return self._effects.take()
 
     def lost(self, connection: Hashable, reason: str) -> list[Effect]:
         """A connection is gone; a closed one is ignored."""
@@ -198,12 +173,23 @@ class Master(Desk[_Control, ControlReader]):
         """Whether a connection is that of a slave."""
         return any(s.connection is connection for s in self.slaves.values())
 
-    def _write(self, slave: SlaveEntry, packet: Packet) -> None:
-        self._effects.add(Write(encode(packet), slave.connection))
+    def _open(self, connection: Hashable, peer: str) -> tuple[_Control, Reader[Record]]:
+        return _control_machine(_Core(self, connection, peer)), ControlReader()
 
-    def _close(self, connection: Hashable, reason: str) -> None:
+    def _take(self, connection: Hashable, kept: _Control, record: Record) -> None:
+        kept.take(record)
+
+    def _break(
+        self, connection: Hashable, kept: _Control, error: ProtocolError
+    ) -> None:
+        kept.drop(error)
+
+    def _say(self, slave: SlaveEntry, packet: Packet) -> None:
+        self._write(encode(packet), slave.connection)
+
+    def _close(self, connection: Hashable, error: ProtocolError) -> None:
         self._connections.pop(connection, None)
-        self._effects.add(Close(ProtocolError(reason), connection))
+        super()._close(connection, error)
 
     def _objection(self, peer: str, record: Record) -> str | None:
         """Why a first packet is refused, None if it is in order."""
@@ -245,9 +231,9 @@ class Master(Desk[_Control, ControlReader]):
             if hello.harbor in slave.saw_die and not slave.redials
         ]
         for slave in self.slaves.values():
-            self._write(slave, Connect(hello.harbor, hello.address))
+            self._say(slave, Connect(hello.harbor, hello.address))
         count = len(self.slaves) - len(blind)
-        self._write(new, Wait(count, follows=new.redials))
+        self._say(new, Wait(count, follows=new.redials))
         self._effects.log(
             "master: harbor {harbor} at {address} joined from {peer}",
             harbor=hello.harbor,
@@ -263,12 +249,7 @@ class Master(Desk[_Control, ControlReader]):
                 harbor=hello.harbor,
                 blind=", ".join(str(slave.harbor) for slave in blind),
             )
-        # It says its names again; what it does not say again is no more.
-        self.names = {
-            name: handle
-            for name, handle in self.names.items()
-            if Handle(handle).harbor != hello.harbor
-        }
+        self._forget_names(hello.harbor)
         self.slaves[hello.harbor] = new
         return new
 
@@ -276,7 +257,7 @@ class Master(Desk[_Control, ControlReader]):
         del self.slaves[slave.harbor]
         for other in self.slaves.values():
             other.saw_die.add(slave.harbor)
-            self._write(other, Dead(slave.harbor))
+            self._say(other, Dead(slave.harbor))
         self._effects.log(
             "master: harbor {harbor} at {address} left: {reason}",
             harbor=slave.harbor,
@@ -315,12 +296,12 @@ class Master(Desk[_Control, ControlReader]):
                 handle = owner
         self.names[name] = handle
         for member in self.slaves.values():
-            self._write(member, Name(name, handle))
+            self._say(member, Name(name, handle))
 
     def _query(self, slave: SlaveEntry, request: Query) -> None:
         handle = self.names.get(request.name)
         if handle is not None:
-            self._write(slave, Name(request.name, handle))
+            self._say(slave, Name(request.name, handle))
 
     def _ignore(self, slave: SlaveEntry, record: Record) -> None:
         slave.ignored += 1

@@ -27,13 +27,13 @@ from ..handle import Handle
 from ..wire.control import Connect, Hello, Malformed, Name, Query, Register
 from ..wire.harbor2013 import (
     NAME_SIZE,
+    NOTHING,
     Request,
     RequestReader,
     encode_announcement,
 )
-from .desk import Desk
-from .effects import Close, Dial, Effect, StopDialing, Write
-from .master import MAX_NAMES
+from .effects import Dial, Effect, StopDialing
+from .master_core import MAX_NAMES, MasterCore, Reader
 
 #: Names that are kept for a harbor which is not connected; it can ask for others.
 MAX_MISSED = 4096
@@ -42,7 +42,7 @@ MAX_MISSED = 4096
 MAX_PARTED = 64
 
 
-class _Member(Protocol):
+class _Slave(Protocol):
     """What happens to one harbor."""
 
     def register(self, address: str) -> None:
@@ -62,7 +62,7 @@ class _Member(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Member:
+class SlaveEntry2013:
     """A harbor."""
 
     #: Its id.
@@ -78,7 +78,7 @@ class Member:
     connected: bool = False
     #: What it has to be told once it is, the last of each kind.
     missed: dict[Hashable, bytes] = field(default_factory=dict)
-    machine: _Member = field(init=False)
+    machine: _Slave = field(init=False)
 
     def dial(self) -> None:
         """Dial its address, in place of any other."""
@@ -86,8 +86,8 @@ class Member:
         self.master._effects.add(Dial(self.harbor, self.address))
 
 
-def _make_member() -> Callable[[Member], _Member]:
-    builder = TypeMachineBuilder(_Member, Member)
+def _make_slave() -> Callable[[SlaveEntry2013], _Slave]:
+    builder = TypeMachineBuilder(_Slave, SlaveEntry2013)
     absent = builder.state("absent")
     dialing = builder.state("dialing")
     present = builder.state("present")
@@ -96,91 +96,69 @@ def _make_member() -> Callable[[Member], _Member]:
     mute = builder.state("mute")
 
     for state in (absent, dialing, broken):
-        state.upon(_Member.lost).loop().returns(None)
+        state.upon(_Slave.lost).loop().returns(None)
     for state in (absent, present, mute):
-        state.upon(_Member.connected).loop().returns(None)
-        state.upon(_Member.give_up).loop().returns(None)
+        state.upon(_Slave.connected).loop().returns(None)
+        state.upon(_Slave.give_up).loop().returns(None)
     for state in (absent, mute):
-        state.upon(_Member.hung_up).loop().returns(None)
-    present.upon(_Member.hung_up).to(mute).returns(None)
+        state.upon(_Slave.hung_up).loop().returns(None)
+    present.upon(_Slave.hung_up).to(mute).returns(None)
 
-    def register(_: _Member, member: Member, address: str) -> None:
-        member.address = address
-        member.missed.clear()
-        member.dial()
+    def register(_: _Slave, slave: SlaveEntry2013, address: str) -> None:
+        slave.address = address
+        slave.missed.clear()
+        slave.dial()
 
     for state in (absent, dialing, present, broken, mute):
-        state.upon(_Member.register).to(dialing)(register)
+        state.upon(_Slave.register).to(dialing)(register)
 
-    @pep614(dialing.upon(_Member.connected).to(present))
-    def introduce(_: _Member, member: Member) -> None:
-        member.master._introduce(member)
+    @pep614(dialing.upon(_Slave.connected).to(present))
+    def introduce(_: _Slave, slave: SlaveEntry2013) -> None:
+        slave.master._introduce(slave)
 
-    @pep614(broken.upon(_Member.connected).to(present))
-    def catch_up(_: _Member, member: Member) -> None:
-        member.master._effects.log(
+    @pep614(broken.upon(_Slave.connected).to(present))
+    def catch_up(_: _Slave, slave: SlaveEntry2013) -> None:
+        slave.master._effects.log(
             "master: dialed harbor {harbor} at {address} again",
-            harbor=member.harbor,
-            address=member.address,
+            harbor=slave.harbor,
+            address=slave.address,
         )
-        member.master._catch_up(member)
+        slave.master._catch_up(slave)
 
-    @pep614(present.upon(_Member.lost).to(broken))
-    def lost(_: _Member, member: Member, reason: str) -> None:
-        member.connected = False
+    @pep614(present.upon(_Slave.lost).to(broken))
+    def lost(_: _Slave, slave: SlaveEntry2013, reason: str) -> None:
+        slave.connected = False
 
-    def leave(_: _Member, member: Member, reason: str = "it hung up") -> None:
-        member.master._leave(member, reason)
+    def leave(_: _Slave, slave: SlaveEntry2013, reason: str = "it hung up") -> None:
+        slave.master._leave(slave, reason)
 
-    mute.upon(_Member.lost).to(absent)(leave)
+    mute.upon(_Slave.lost).to(absent)(leave)
     for state in (dialing, broken):
-        state.upon(_Member.hung_up).to(absent)(leave)
+        state.upon(_Slave.hung_up).to(absent)(leave)
 
-    @pep614(dialing.upon(_Member.give_up).to(absent))
-    def never_reached(_: _Member, member: Member, reason: str) -> None:
-        member.master._unreachable(member, reason)
+    @pep614(dialing.upon(_Slave.give_up).to(absent))
+    def never_reached(_: _Slave, slave: SlaveEntry2013, reason: str) -> None:
+        slave.master._unreachable(slave, reason)
 
-    @pep614(broken.upon(_Member.give_up).to(absent))
-    def not_reached_again(_: _Member, member: Member, reason: str) -> None:
-        member.master._unreachable(member, reason)
+    @pep614(broken.upon(_Slave.give_up).to(absent))
+    def not_reached_again(_: _Slave, slave: SlaveEntry2013, reason: str) -> None:
+        slave.master._unreachable(slave, reason)
 
     return builder.build()
 
 
-_member_machine = _make_member()
+_slave_machine = _make_slave()
 
 
-class Master2013(Desk[str, RequestReader]):
+class Master2013(MasterCore[str, Request | Malformed]):
     """The table of harbors and names."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(NOTHING)
         #: The harbors that registered and are not gone, by id.
-        self.members: dict[int, Member] = {}
-        #: The names and their owners.
-        self.names: dict[str, int] = {}
+        self.slaves: dict[int, SlaveEntry2013] = {}
         # Whoever parted last is at the end.
         self._parted: dict[Hashable, None] = {}
-
-    def connected(self, connection: Hashable, peer: str) -> None:
-        """Somebody opened a connection.
-
-        :param connection: what stands for it in everything that follows.
-        :param peer: the other end, for the log.
-        """
-        self._connections[connection] = (peer, RequestReader())
-
-    def feed(self, connection: Hashable, data: bytes) -> list[Effect]:
-        """Take what was read from a connection; a closed one is ignored."""
-        entry = self._connections.get(connection)
-        if entry is not None:
-            peer, reader = entry
-            for request in reader.feed(data):
-                self._serve(connection, peer, request)
-            if reader.error is not None:
-                self._effects.add(Close(reader.error, connection))
-                self._hung_up(connection)
-        return self._effects.take()
 
     def lost(self, connection: Hashable, reason: str) -> list[Effect]:
         """A connection is gone; a closed one is ignored."""
@@ -189,7 +167,7 @@ class Master2013(Desk[str, RequestReader]):
 
     def joined(self, connection: Hashable) -> bool:
         """Whether a harbor registered by a connection."""
-        return any(m.connection == connection for m in self.members.values())
+        return any(m.connection == connection for m in self.slaves.values())
 
     def reached(self, harbor: int) -> list[Effect]:
         """The connection that we dialed is up."""
@@ -206,18 +184,30 @@ class Master2013(Desk[str, RequestReader]):
         self._tell(harbor, lambda machine: machine.give_up(reason))
         return self._effects.take()
 
-    def _tell(self, harbor: int, what: Callable[[_Member], None]) -> None:
-        member = self.members.get(harbor)
-        if member is not None:
-            what(member.machine)
+    def _tell(self, harbor: int, what: Callable[[_Slave], None]) -> None:
+        slave = self.slaves.get(harbor)
+        if slave is not None:
+            what(slave.machine)
+
+    def _open(
+        self, connection: Hashable, peer: str
+    ) -> tuple[str, Reader[Request | Malformed]]:
+        return peer, RequestReader()
+
+    def _break(self, connection: Hashable, kept: str, error: ProtocolError) -> None:
+        self._close(connection, error)
+
+    def _close(self, connection: Hashable, error: ProtocolError) -> None:
+        super()._close(connection, error)
+        self._hung_up(connection)
 
     def _hung_up(self, connection: Hashable) -> None:
         self._connections.pop(connection, None)
         self._parted.pop(connection, None)
-        for member in list(self.members.values()):
-            if member.connection == connection:
-                member.connection = None
-                member.machine.hung_up()
+        for slave in list(self.slaves.values()):
+            if slave.connection == connection:
+                slave.connection = None
+                slave.machine.hung_up()
 
     def _part(self, connection: Hashable) -> None:
         """A harbor is not registered by this connection any more."""
@@ -229,14 +219,14 @@ class Master2013(Desk[str, RequestReader]):
             error = ProtocolError(
                 "its harbor registered elsewhere, or cannot be dialed"
             )
-            self._effects.add(Close(error, oldest))
-            self._hung_up(oldest)
+            self._close(oldest, error)
 
     # What harbors ask for
 
-    def _serve(
-        self, connection: Hashable, peer: str, request: Request | Malformed
+    def _take(
+        self, connection: Hashable, kept: str, record: Request | Malformed
     ) -> None:
+        peer, request = kept, record
         if isinstance(request, Hello):
             self._register(connection, peer, request)
         elif isinstance(request, Register):
@@ -254,12 +244,12 @@ class Master2013(Desk[str, RequestReader]):
             )
 
     def _register(self, connection: Hashable, peer: str, hello: Hello) -> None:
-        member = self.members.get(hello.harbor)
-        if member is None:
-            member = self.members[hello.harbor] = Member(hello.harbor, self)
-            member.machine = _member_machine(member)
-        if member.connection != connection:
-            if member.connection is not None:
+        slave = self.slaves.get(hello.harbor)
+        if slave is None:
+            slave = self.slaves[hello.harbor] = SlaveEntry2013(hello.harbor, self)
+            slave.machine = _slave_machine(slave)
+        if slave.connection != connection:
+            if slave.connection is not None:
                 self._effects.log(
                     "master: {peer} takes over as harbor {harbor} at {address}; that"
                     " was {old} at {old_address}, which is connected still",
@@ -267,15 +257,15 @@ class Master2013(Desk[str, RequestReader]):
                     peer=peer,
                     harbor=hello.harbor,
                     address=hello.address,
-                    old=member.peer,
-                    old_address=member.address,
+                    old=slave.peer,
+                    old_address=slave.address,
                 )
             self._forget_names(hello.harbor)
-        before = member.connection
-        member.connection, member.peer = connection, peer
+        before = slave.connection
+        slave.connection, slave.peer = connection, peer
         self._parted.pop(connection, None)
         self._part(before)
-        member.machine.register(hello.address)
+        slave.machine.register(hello.address)
 
     def _name(self, peer: str, request: Register) -> None:
         name, owner = _cut(request.name), Handle(request.handle)
@@ -299,50 +289,44 @@ class Master2013(Desk[str, RequestReader]):
         self._announce(Name(name, request.handle))
 
     def _forget_names(self, harbor: int) -> None:
-        """A new process will say its names again; what it does not say is no more."""
-        self.names = {
-            name: handle
-            for name, handle in self.names.items()
-            if Handle(handle).harbor != harbor
-        }
-        for member in self.members.values():
-            for key in list(member.missed):
+        """Forget them, and do not tell them to those who are away."""
+        super()._forget_names(harbor)
+        for slave in self.slaves.values():
+            for key in list(slave.missed):
                 if isinstance(key, str) and key not in self.names:
-                    del member.missed[key]
+                    del slave.missed[key]
 
     # What harbors are told
 
     def _announce(self, announcement: Connect | Name) -> None:
         """Tell all harbors, now or when they are connected; not one of itself."""
         data = encode_announcement(announcement)
-        for harbor in sorted(self.members):
-            member = self.members[harbor]
+        for harbor in sorted(self.slaves):
+            slave = self.slaves[harbor]
             if isinstance(announcement, Name):
                 key: Hashable = announcement.name
             elif announcement.harbor == harbor:
                 continue
             else:
                 key = announcement.harbor
-            if member.connected:
-                self._effects.add(Write(data, harbor))
+            if slave.connected:
+                self._write(data, harbor)
             else:
-                member.missed[key] = data
-                self._bound(member.missed)
+                slave.missed[key] = data
+                self._bound(slave.missed)
 
     @staticmethod
     def _bound(missed: dict[Hashable, bytes]) -> None:
         if len(missed) > MAX_MISSED:
             del missed[next(key for key in missed if isinstance(key, str))]
 
-    def _introduce(self, new: Member) -> None:
+    def _introduce(self, new: SlaveEntry2013) -> None:
         """A harbor is connected: tell the others of it, and it of the others."""
         self._announce(Connect(new.harbor, new.address))
-        for harbor in sorted(self.members):
-            member = self.members[harbor]
-            if member.connected:
-                new.missed[harbor] = encode_announcement(
-                    Connect(harbor, member.address)
-                )
+        for harbor in sorted(self.slaves):
+            slave = self.slaves[harbor]
+            if slave.connected:
+                new.missed[harbor] = encode_announcement(Connect(harbor, slave.address))
         self._catch_up(new)
         self._effects.log(
             "master: harbor {harbor} at {address} joined from {peer}",
@@ -351,34 +335,34 @@ class Master2013(Desk[str, RequestReader]):
             peer=new.peer,
         )
 
-    def _catch_up(self, member: Member) -> None:
-        member.connected = True
-        missed, member.missed = member.missed, {}
+    def _catch_up(self, slave: SlaveEntry2013) -> None:
+        slave.connected = True
+        missed, slave.missed = slave.missed, {}
         for data in missed.values():
-            self._effects.add(Write(data, member.harbor))
+            self._write(data, slave.harbor)
 
-    def _leave(self, member: Member, reason: str) -> None:
-        member.connected = False
-        self.members.pop(member.harbor, None)
-        self._part(member.connection)
-        self._effects.add(StopDialing(member.harbor))
+    def _leave(self, slave: SlaveEntry2013, reason: str) -> None:
+        slave.connected = False
+        self.slaves.pop(slave.harbor, None)
+        self._part(slave.connection)
+        self._effects.add(StopDialing(slave.harbor))
         self._effects.log(
             "master: harbor {harbor} at {address} left: {reason}",
-            harbor=member.harbor,
-            address=member.address,
+            harbor=slave.harbor,
+            address=slave.address,
             reason=reason,
         )
 
-    def _unreachable(self, member: Member, reason: str) -> None:
+    def _unreachable(self, slave: SlaveEntry2013, reason: str) -> None:
         self._effects.log(
             "master: cannot dial harbor {harbor} at {address}: {reason}; it has to"
             " register again",
             warn=True,
-            harbor=member.harbor,
-            address=member.address,
+            harbor=slave.harbor,
+            address=slave.address,
             reason=reason,
         )
-        self._leave(member, "it cannot be dialed")
+        self._leave(slave, "it cannot be dialed")
 
 
 def _cut(name: str) -> str:

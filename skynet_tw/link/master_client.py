@@ -35,7 +35,8 @@ from ..wire.control import (
     Wait,
     encode,
 )
-from .effects import Close, Effect, Effects, Heard, Write
+from .client_core import ClientCore
+from .effects import Close, Effect, Heard
 
 #: Bound on packets that are buffered before ``W``.
 MAX_EARLY = 65536
@@ -80,7 +81,7 @@ def _make_stages() -> Callable[[MasterClientCore], _Stages]:
 
     @pep614(offline.upon(_Stages.connected).to(greeting))
     def greet(stages: _Stages, core: MasterClientCore) -> None:
-        core._write(Hello(core.harbor, core.address, redials=core.ours))
+        core._say(Hello(core.harbor, core.address, redials=core.ours))
 
     @pep614(greeting.upon(_Stages.take).loop())
     def keep(
@@ -111,12 +112,12 @@ def _make_stages() -> Callable[[MasterClientCore], _Stages]:
     def ask(
         stages: _Stages, core: MasterClientCore, question: Register | Query
     ) -> None:
-        core._write(question)
+        core._say(question)
 
     return builder.build()
 
 
-class MasterClientCore:
+class MasterClientCore(ClientCore):
     """What one harbor tells the master, and hears from it.
 
     :param harbor: the id to join with.
@@ -125,23 +126,15 @@ class MasterClientCore:
     """
 
     def __init__(self, harbor: int, address: str, *, ours: bool = False) -> None:
-        self.harbor = harbor
-        self.address = address
+        super().__init__(harbor, address)
         self.ours = ours
         self._stages = _stages_machine(self)
         self._reader = ControlReader()
-        self._effects = Effects()
         self._closed = False
-        #: Names that we registered, and did not lose to somebody else.
-        self.names: dict[str, int] = {}
-        #: Those of them which the master confirmed on this connection.
-        self.confirmed: set[str] = set()
-        #: Those which the master answers with another owner, on this connection.
+        #: Names of ours for which the master names another owner, on this connection.
         self.moved: set[str] = set()
         self._checks = False
         self._checked: set[str] = set()
-        #: Names that were asked for and are not known yet, in the order of asking.
-        self.queries: dict[str, None] = {}
 
     def connected(self) -> list[Effect]:
         """A connection to the master is up."""
@@ -167,21 +160,8 @@ class MasterClientCore:
 
     def register(self, name: str, handle: int) -> list[Effect]:
         """Own a name, on this connection and on all that follow."""
-        packet = Register(name, handle)
-        encode(packet)  # Whatever does not fit a packet must not be kept.
-        self.names[name] = handle
-        self.confirmed.discard(name)
         self._checked.discard(name)
-        self._stages.ask(packet)
-        return self._effects.take()
-
-    def query(self, name: str) -> list[Effect]:
-        """Ask for a name, on this connection and on those that follow until known."""
-        packet = Query(name)
-        encode(packet)
-        self.queries[name] = None
-        self._stages.ask(packet)
-        return self._effects.take()
+        return super().register(name, handle)
 
     @property
     def half_open(self) -> int | None:
@@ -189,19 +169,16 @@ class MasterClientCore:
         rest = self._reader.rest
         return rest.changes if rest.kept else None
 
-    def _write(self, packet: Hello | Register | Query) -> None:
-        self._effects.add(Write(encode(packet)))
+    def _encode(self, request: Hello | Register | Query) -> bytes:
+        return encode(request)
+
+    def _ask(self, request: Register | Query) -> None:
+        self._stages.ask(request)
 
     def _close(self, error: ProtocolError) -> None:
         if not self._closed:
             self._closed = True
             self._effects.add(Close(error))
-
-    def _repeat(self) -> None:
-        for name, handle in self.names.items():
-            self._write(Register(name, handle))
-        for name in self.queries:
-            self._write(Query(name))
 
     def _heard(self, record: Record) -> None:
         if isinstance(record, Name):
@@ -211,7 +188,7 @@ class MasterClientCore:
                 return
         elif isinstance(record, Connect):
             for name in sorted(self.moved):
-                self._write(Register(name, self.names[name]))
+                self._say(Register(name, self.names[name]))
         if isinstance(record, Connect | Name | Dead):
             self._effects.add(Heard(record))
         else:
@@ -236,7 +213,7 @@ class MasterClientCore:
         if handle == own:
             if name not in self.confirmed and self._checks:
                 self._checked.add(name)
-                self._write(Query(name))
+                self._say(Query(name))
             else:
                 self._checked.discard(name)
             self.confirmed.add(name)

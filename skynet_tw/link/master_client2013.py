@@ -16,7 +16,8 @@ from automat import TypeMachineBuilder, pep614
 from ..errors import OtherWire
 from ..wire.control import Hello, Name, Query, Register
 from ..wire.harbor2013 import encode_request
-from .effects import Close, Effect, Effects, Write
+from .client_core import ClientCore
+from .effects import Close, Effect
 
 
 class _Introduction(Protocol):
@@ -62,15 +63,12 @@ def _make_introduction() -> Callable[[MasterClientCore2013], _Introduction]:
     alone.upon(_Introduction.lost).to(offline).returns(None)
 
     def register(introduction: _Introduction, core: MasterClientCore2013) -> None:
-        core._write(Hello(core.harbor, core.address))
+        core._say(Hello(core.harbor, core.address))
 
     def tell_all(introduction: _Introduction, core: MasterClientCore2013) -> None:
         core.introduced = True
         core.confirmed.clear()
-        for name, handle in core.names.items():
-            core._write(Register(name, handle))
-        for name in core.queries:
-            core._write(Query(name))
+        core._repeat()
 
     offline.upon(_Introduction.connected).to(registered)(register)
     alone.upon(_Introduction.repeat).to(registered)(register)
@@ -88,7 +86,7 @@ def _make_introduction() -> Callable[[MasterClientCore2013], _Introduction]:
         core: MasterClientCore2013,
         request: Register | Query,
     ) -> None:
-        core._write(request)
+        core._say(request)
 
     @pep614(introduced.upon(_Introduction.left_alone).to(alone))
     def left_alone(introduction: _Introduction, core: MasterClientCore2013) -> None:
@@ -101,7 +99,7 @@ def _make_introduction() -> Callable[[MasterClientCore2013], _Introduction]:
     return builder.build()
 
 
-class MasterClientCore2013:
+class MasterClientCore2013(ClientCore):
     """What one harbor tells the master, and what outlives its connection.
 
     :param harbor: our id.
@@ -109,18 +107,10 @@ class MasterClientCore2013:
     """
 
     def __init__(self, harbor: int, address: str) -> None:
-        self.harbor = harbor
-        self.address = address
+        super().__init__(harbor, address)
         self._introduction = _introduction_machine(self)
-        self._effects = Effects()
         #: Whether the master has dialed us, and that connection is up.
         self.introduced = False
-        #: Names that we registered, and did not lose to somebody else.
-        self.names: dict[str, int] = {}
-        #: Those of them which the master confirmed since it dialed us.
-        self.confirmed: set[str] = set()
-        #: Names that were asked for and are not known yet, in the order of asking.
-        self.queries: dict[str, None] = {}
 
     def connected(self) -> list[Effect]:
         """Our connection to the master is up."""
@@ -154,29 +144,6 @@ class MasterClientCore2013:
         self._introduction.repeat()
         return self._effects.take()
 
-    def register(self, name: str, handle: int) -> list[Effect]:
-        """Own a name, from now on.
-
-        :raises TooLarge: the name is too long.
-        """
-        request = Register(name, handle)
-        encode_request(request)  # Whatever cannot be said must not be kept.
-        self.names[name] = handle
-        self.confirmed.discard(name)
-        self._introduction.say(request)
-        return self._effects.take()
-
-    def query(self, name: str) -> list[Effect]:
-        """Ask for a name until it is known.
-
-        :raises TooLarge: the name is too long.
-        """
-        request = Query(name)
-        encode_request(request)
-        self.queries[name] = None
-        self._introduction.say(request)
-        return self._effects.take()
-
     def heard(self, announced: Name) -> bool:
         """Take the master's word for a name; False if it is old news.
 
@@ -199,8 +166,11 @@ class MasterClientCore2013:
             self.confirmed.discard(name)
         return True
 
-    def _write(self, request: Hello | Register | Query) -> None:
-        self._effects.add(Write(encode_request(request)))
+    def _encode(self, request: Hello | Register | Query) -> bytes:
+        return encode_request(request)
+
+    def _ask(self, request: Register | Query) -> None:
+        self._introduction.say(request)
 
 
 _introduction_machine = _make_introduction()

@@ -117,7 +117,7 @@ class MasterTests(SynchronousTestCase):
         self.assertIn("takes over as harbor 2", "".join(self.net.log))
         # The end of the old connection is no news.
         self.assertEqual(self.net.apply(self.net.master.lost("c2", "cut")), {})
-        self.assertIn(2, self.net.master.members)
+        self.assertIn(2, self.net.master.slaves)
 
     def test_moves(self) -> None:
         """A harbor that registers again by the same connection keeps its names."""
@@ -144,12 +144,12 @@ class MasterTests(SynchronousTestCase):
         for both in ((0, 1), (1, 0)):
             self.net.join(2)
             for which in both:
-                self.assertIn(2, self.net.master.members)
+                self.assertIn(2, self.net.master.slaves)
                 if which:
                     self.net.apply(self.net.master.lost("c2", "cut"))
                 else:
                     self.net.apply(self.net.master.unreached(2, "closed"))
-            self.assertEqual(self.net.master.members, {})
+            self.assertEqual(self.net.master.slaves, {})
             self.assertEqual(self.net.dials.pop(), StopDialing(2))
 
     def test_hangs_up_before_it_is_reached(self) -> None:
@@ -162,10 +162,10 @@ class MasterTests(SynchronousTestCase):
         """A harbor that cannot be reached has to register again."""
         self.net.register(2)
         self.net.apply(self.net.master.give_up(2, "refused"))
-        self.assertEqual(self.net.master.members, {})
+        self.assertEqual(self.net.master.slaves, {})
         self.assertIn("cannot dial harbor 2 at host:2", self.net.log[0])
         self.net.join(2, "again")
-        self.assertTrue(self.net.master.members[2].connected)
+        self.assertTrue(self.net.master.slaves[2].connected)
 
     def test_parted(self) -> None:
         """Connections whose harbor registered elsewhere, or is gone, are not kept."""
@@ -184,7 +184,7 @@ class MasterTests(SynchronousTestCase):
             net.apply(net.master.give_up(i, "refused"))
         self.assertEqual(net.closes[6:], ["c8", "d4", "d5"])
         # What it registered besides is closed with none of them.
-        self.assertEqual(sorted(net.master.members), [1, 2, 3])
+        self.assertEqual(sorted(net.master.slaves), [1, 2, 3])
 
     def test_missed_names(self) -> None:
         """Of the names that a harbor misses, the last are kept, and all addresses."""
@@ -210,11 +210,11 @@ class MasterTests(SynchronousTestCase):
             self.assertEqual(isinstance(close.error, OtherWire), data[0] != 0)
             self.net.apply(self.net.master.feed("x", data))
             self.net.apply(self.net.master.lost("x", "cut"))
-        self.assertEqual(self.net.master.members, {})
+        self.assertEqual(self.net.master.slaves, {})
 
     def test_odd_requests(self) -> None:
         """A harbor without an address is ignored in one line."""
         self.net.master.connected("x", "peer-x")
         self.assertEqual(self.net.say("x", Hello(3, "nowhere")), {})
-        self.assertEqual(self.net.master.members, {})
+        self.assertEqual(self.net.master.slaves, {})
         self.assertEqual(len(self.net.log), 1)

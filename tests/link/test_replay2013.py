@@ -78,7 +78,7 @@ class MasterReplayTests(SynchronousTestCase):
                 apply(master.lost(conn, event.kind))
         self.assertEqual(b"".join(written.values()), b"")
         self.assertEqual(dials, [])
-        self.assertEqual(master.members.keys(), {1, 3} if part == "main" else {1})
+        self.assertEqual(master.slaves.keys(), {1, 3} if part == "main" else {1})
 
     def test_main(self) -> None:
         """Joins, names, death, and the same id again: as the real master."""

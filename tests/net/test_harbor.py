@@ -56,8 +56,8 @@ class FirstOwners(Master):
 
     def _register(self, slave: SlaveEntry, request: Register) -> None:
         self.names.setdefault(request.name, request.handle)
-        for member in self.slaves.values():
-            self._write(member, Name(request.name, request.handle))
+        for other in self.slaves.values():
+            self._say(other, Name(request.name, request.handle))
 
 
 class MovedNameTests(ModernWorld):

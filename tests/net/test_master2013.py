@@ -21,10 +21,10 @@ class MasterTests(World2013):
         """A harbor that cannot be dialed is dialed again, for a while."""
         stranger = self.stranger(MASTER, encode_request(Hello(5, "host5:2526")))
         self.run_for(GIVE_UP_AFTER - 5)
-        self.assertIn(5, self.table.members)
+        self.assertIn(5, self.table.slaves)
         self.assertIsNone(stranger.lost)
         self.run_for(10)
-        self.assertEqual(self.table.members, {})
+        self.assertEqual(self.table.slaves, {})
         lines = [line for line in self.log() if "cannot dial harbor 5" in line]
         self.assertEqual(len(lines), 1)
         self.assertIn("Connection was refused", lines[0])
@@ -43,7 +43,7 @@ class MasterTests(World2013):
         """An address that nobody can dial is tried as any other."""
         self.stranger(MASTER, encode_request(Hello(5, "no port:")))
         self.run_for(GIVE_UP_AFTER + 5)
-        self.assertEqual(self.table.members, {})
+        self.assertEqual(self.table.slaves, {})
 
     def test_strangers(self) -> None:
         """Whoever does not register in time, or sends garbage, is dropped."""
@@ -112,7 +112,7 @@ class MasterTests(World2013):
         first, second = self.node(7), self.node(7, "host8:2526")
         self.run_for(3)
         self.successResultOf(second.joined)
-        self.assertEqual(self.table.members[7].address, "host8:2526")
+        self.assertEqual(self.table.slaves[7].address, "host8:2526")
         lines = [line for line in self.log() if "takes over as harbor 7" in line]
         self.assertEqual(len(lines), 1)
         self.run_for(600)

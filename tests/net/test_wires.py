@@ -33,7 +33,7 @@ class ModernMeets2013Tests(World2013):
         )
         (line,) = self.log()
         self.assertIn(THEIRS_IS_MODERN, line)
-        self.assertEqual(self.table.members, {})
+        self.assertEqual(self.table.slaves, {})
 
     def test_link_to_our_port(self) -> None:
         """A current node's link gets an id that is none, and is closed."""

@@ -58,7 +58,7 @@ class World2013(World):
         return Recorder2013(harbor)
 
     def known_to_master(self) -> list[int]:
-        return sorted(self.table.members)
+        return sorted(self.table.slaves)
 
     def names_of_master(self) -> dict[str, int]:
         return self.table.names

@@ -11,14 +11,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from ...errors import OtherWire
-from ...link.effects import Close, Dial, StopDialing, Write
+from ...link.effects import Dial, StopDialing, Write
 from ...link.master2013 import Master2013
-from ...wire.harbor2013 import NOTHING
 from ..kit.connections import Connections
 from ..kit.dialers import Dialers
 from ..kit.greeting import GreetingConnection
 from ..kit.limits import ConnectionLimits
-from ..kit.master import MasterConnection, MasterFactory
+from ..kit.master import MasterFactory
 from ..kit.member import DEFAULT_RETRY_POLICY
 
 #: Seconds for which a harbor is dialed that registered and cannot be reached.
@@ -101,11 +100,6 @@ class HarborMasterFactory2013(MasterFactory):
         super().abort()
         for back in self._backs:
             back.abort("the master ends")
-
-    def before_close(self, connection: MasterConnection, effect: Close) -> None:
-        """Tell who speaks the other wire that we do not."""
-        if isinstance(effect.error, OtherWire):
-            connection.write(NOTHING)
 
     # The connections to harbors
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...link.effects import Close, Effect, LogLine, Write
+from ...link.master_core import MasterCore
 from .closing import close_within
 from .connections import Connection, Connections
 from .handshakes import PendingHandshakes
@@ -20,25 +21,6 @@ from .limits import ConnectionLimits
 from .logging import FoldedLog, emit
 from .shell import Shell
 from .sweep import Sweeper
-
-
-class MasterCore(Protocol):
-    """The table of a master, of either wire."""
-
-    def connected(self, connection: Hashable, peer: str) -> None:
-        """Somebody opened a connection."""
-
-    def feed(self, connection: Hashable, data: bytes) -> list[Effect]:
-        """A connection brought bytes."""
-
-    def lost(self, connection: Hashable, reason: str) -> list[Effect]:
-        """A connection is gone."""
-
-    def joined(self, connection: Hashable) -> bool:
-        """Whether a connection is that of a harbor."""
-
-    def half_open(self, connection: Hashable) -> int | None:
-        """A number that grows as an incomplete packet does; None if there is none."""
 
 
 class MasterConnection(Connection):
@@ -93,7 +75,7 @@ class MasterFactory(Factory):
 
     def __init__(
         self,
-        master: MasterCore,
+        master: MasterCore[Any, Any],
         clock: IReactorTime,
         limits: ConnectionLimits,
         does: Mapping[type, Callable[[Any], object]],
@@ -188,11 +170,9 @@ class MasterFactory(Factory):
         assert isinstance(connection, MasterConnection)
         self._pending.leave(connection)
         self._strangers.dropped(connection.peer_text, str(effect.error))
-        self.before_close(connection, effect)
+        if effect.farewell:
+            connection.write(effect.farewell)
         connection.close()
-
-    def before_close(self, connection: MasterConnection, effect: Close) -> None:
-        """Say a last word to who broke the protocol, where the wire has one."""
 
     def sweep(self) -> None:
         """Close connections that keep us waiting."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...errors import BootFailed
+from ...link.client_core import ClientCore
 from ...link.effects import Close, Effect, Heard, LogLine, Write
 from ...wire.control import NOT_2013, NOT_MODERN
 from .connections import Connections
@@ -36,33 +37,6 @@ REFUSALS = 3
 
 #: Seconds between attempts to come back to a master that refuses us, at least.
 REFUSED_PAUSE = 60.0
-
-
-class ClientCore(Protocol):
-    """What speaks with a master, of either wire."""
-
-    @property
-    def harbor(self) -> int:
-        """Our id."""
-
-    @property
-    def half_open(self) -> int | None:
-        """A number that grows as an incomplete packet does; None if there is none."""
-
-    def connected(self) -> list[Effect]:
-        """A connection to the master is up."""
-
-    def feed(self, data: bytes) -> list[Effect]:
-        """Take what was read from the master."""
-
-    def lost(self) -> None:
-        """The connection to the master is gone."""
-
-    def register(self, name: str, handle: int) -> list[Effect]:
-        """Own a name, on this connection and on all that follow."""
-
-    def query(self, name: str) -> list[Effect]:
-        """Ask for a name, on this connection and on those that follow until known."""
 
 
 class ClientConnection(GreetingConnection):
