@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skynet_tw.link.master import Master
+from skynet_tw.wire.control import Hello, encode
 
 from .world import World
 
@@ -16,6 +17,9 @@ class ModernWorld(World):
     #: The master says who is gone.
     patience = 0.0
     first_read_passes = False
+    dies_with_its_connection = True
+    garbage = (b"\x03\x07\x07\x07", b"\0")
+    half_a_packet = b"\x0c\x0c"
     rough_delay = (0.0, 0.05)
     rough_seconds = (5.0, 10.0, 3.0)
 
@@ -38,6 +42,9 @@ class ModernWorld(World):
 
     def rejoin_reports(self, other: int) -> list[tuple[Any, ...]]:
         return []
+
+    def hello(self, harbor: int, address: str) -> bytes:
+        return encode(Hello(harbor, address))
 
     def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
         return [("lost", other), ("ready", other)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skynet_tw.net.harbor2013.master import GIVE_UP_AFTER
-from skynet_tw.wire.control import Hello, Query, Register
+from skynet_tw.wire.control import Hello, Register
 from skynet_tw.wire.harbor2013 import encode_request
 
 from .world import MASTER
@@ -44,39 +44,6 @@ class MasterTests(World2013):
         self.stranger(MASTER, encode_request(Hello(5, "no port:")))
         self.run_for(GIVE_UP_AFTER + 5)
         self.assertEqual(self.table.slaves, {})
-
-    def test_strangers(self) -> None:
-        """Whoever does not register in time, or sends garbage, is dropped."""
-        silent = self.stranger(MASTER)
-        asking = self.stranger(MASTER, encode_request(Query("X")))
-        for garbage in (
-            b"\0\0\0\x02xx",
-            b"\0\0\xff\xff",
-            b"\0\0\0\0" * 5 + b"\0\xff\0\0",
-        ):
-            self.assertIsNotNone(self.stranger(MASTER, garbage).lost)
-        self.assertIsNone(silent.lost)
-        self.run_for(15)
-        self.assertIsNotNone(silent.lost)
-        self.assertIsNotNone(asking.lost)
-
-    def test_too_many_strangers(self) -> None:
-        """Strangers do not keep harbors from joining."""
-        for _ in range(300):
-            self.stranger(MASTER)
-        self.assertLessEqual(self.network.connections(MASTER), 128)
-        one, two = self.node(1), self.node(2)
-        self.run_for(1)
-        self.assert_full_mesh(one, two)
-
-    def test_half_a_frame(self) -> None:
-        """A harbor that stops in the middle of a request is dropped."""
-        self.node(5)
-        self.run_for(1)
-        hello = encode_request(Hello(6, "host5:2526"))
-        stranger = self.stranger(MASTER, hello + b"\0\0")
-        self.run_for(60)
-        self.assertIsNotNone(stranger.lost)
 
     def test_does_not_read(self) -> None:
         """A harbor that does not read what it is told is dropped, and dialed again."""

@@ -149,6 +149,12 @@ class World(SynchronousTestCase):
     patience: float
     #: Whether the first read of a new link comes in while nothing is read.
     first_read_passes: bool
+    #: Whether a harbor that loses its connection to the master is dead by that alone.
+    dies_with_its_connection: bool
+    #: What is no packet to a master.
+    garbage: tuple[bytes, ...]
+    #: What a packet to a master may begin with.
+    half_a_packet: bytes
     #: How long bytes travel on a rough network, in seconds: at least, and at most.
     rough_delay: tuple[float, float]
     #: Seconds until all have joined there, until they have joined again, and have left.
@@ -204,6 +210,10 @@ class World(SynchronousTestCase):
         """What is reported of a linked harbor when both join a master again."""
         raise NotImplementedError
 
+    def hello(self, harbor: int, address: str) -> bytes:
+        """What a harbor says to the master at first."""
+        raise NotImplementedError
+
     def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
         """What a harbor reports whose port was cut off from *other* for a moment."""
         raise NotImplementedError
@@ -222,7 +232,9 @@ class World(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.network = MemoryNetwork(self.clock, self.seed, self.delay, self.chunk)
-        self.observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.observer = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.observer)
+        self.addCleanup(globalLogPublisher.removeObserver, self.observer)
         self.nodes: list[Node] = []
         self.factory: MasterFactory | None = None
         self.port: IListeningPort | None = None

@@ -9,6 +9,8 @@ from skynet_tw.link.master2013 import Master2013
 from skynet_tw.link.membership2013 import GONE_AFTER
 from skynet_tw.net.harbor2013.links import HarborLinks2013
 from skynet_tw.net.harbor2013.remote import HarborRemote2013
+from skynet_tw.wire.control import Hello
+from skynet_tw.wire.harbor2013 import encode_request
 
 from .world import Node, Recorder, World
 
@@ -44,6 +46,14 @@ class World2013(World):
     patience = GONE_AFTER
     #: Only a message says whose the link is.
     first_read_passes = True
+    #: The one by which the master has dialed it counts, too.
+    dies_with_its_connection = False
+    garbage = (
+        b"\0\0\0\x02xx",
+        b"\0\0\xff\xff",
+        b"\0\0\0\0" * 5 + b"\0\xff\0\0",
+    )
+    half_a_packet = b"\0\0"
     rough_delay = (0.0, 0.03)
     rough_seconds = (8.0, 30.0, 6.0)
 
@@ -69,6 +79,9 @@ class World2013(World):
     def rejoin_reports(self, other: int) -> list[tuple[Any, ...]]:
         # The links are made anew, as by real nodes, but nothing is lost.
         return [("busy", other), ("free", other)]
+
+    def hello(self, harbor: int, address: str) -> bytes:
+        return encode_request(Hello(harbor, address))
 
     def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
         # Its own connection to the other one was not cut.
