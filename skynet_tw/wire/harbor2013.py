@@ -40,8 +40,8 @@ NAME_SIZE = 16
 #: Longest address or name, in bytes; real nodes set no limit.
 MAX_TEXT = 1024
 
-#: A frame that means nothing.  It is as well the answer to those who speak the current
-#: protocol, to whom it is an empty control packet, or the harbor id 0.
+#: An empty frame, which means nothing.  It is also sent to peers on the modern wire,
+#: who read it as an empty control packet, or as the harbor id 0.
 NOTHING = NOT_MODERN
 
 #: What a harbor says to a master.

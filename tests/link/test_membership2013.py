@@ -15,12 +15,12 @@ from skynet_tw.link.effects import (
     Ready,
     StopDialing,
 )
-from skynet_tw.link.membership2013 import (
+from skynet_tw.link.membership2013 import Membership2013
+from skynet_tw.link.peer2013 import (
     CLOSED_AFTER,
     GONE_AFTER,
     HEARD_AFTER,
     NOTICED_AFTER,
-    Membership2013,
 )
 
 

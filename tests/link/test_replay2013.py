@@ -96,7 +96,7 @@ class HarborReplayTests(SynchronousTestCase):
         """Take the part of *own* in the events from *first* to *last*."""
         harbor = harbor_of(own)
         registration = MasterClientCore2013(harbor, "")
-        neighbours = Membership2013(harbor)
+        members = Membership2013(harbor)
         readers: defaultdict[int, FrameReader] = defaultdict(FrameReader)
         dials: list[int] = []
         control = back = 0
@@ -122,13 +122,13 @@ class HarborReplayTests(SynchronousTestCase):
             elif event.kind == "connect" and event.source == own:
                 self.assertIn(harbor_of(event.target), dials, event)
                 dials.remove(harbor_of(event.target))
-                neighbours.connected(harbor_of(event.target))
+                members.connected(harbor_of(event.target))
             elif event.kind == "connect":
-                neighbours.called(event.conn)
+                members.called(event.conn)
                 if not back:
                     # The first who calls is the master, also where a script plays it.
                     back = event.conn
-                    neighbours.caller_is_master(back, True)
+                    members.caller_is_master(back, True)
                     self.assertEqual(bytes_to(registration.dialed_back()), b"")
             elif event.kind == "data" and event.conn == control:
                 self.assertEqual(say(event), event.data, event)
@@ -142,8 +142,8 @@ class HarborReplayTests(SynchronousTestCase):
                         registration.heard(it)
                         continue
                     assert isinstance(it, Connect)
-                    actions = neighbours.announce(it.harbor, it.address, "own")
-                    dials += [a.harbor for a in actions if isinstance(a, Dial)]
+                    effects = members.announce(it.harbor, it.address, "own")
+                    dials += [a.harbor for a in effects if isinstance(a, Dial)]
         self.assertEqual(dials, [])
 
     def test_all(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from skynet_tw.interfaces import Frame, ILink
 from skynet_tw.link.master2013 import Master2013
-from skynet_tw.link.membership2013 import GONE_AFTER
+from skynet_tw.link.peer2013 import GONE_AFTER
 from skynet_tw.net.harbor2013.links import HarborLinks2013
 from skynet_tw.net.harbor2013.remote import HarborRemote2013
 from skynet_tw.wire.control import Hello
