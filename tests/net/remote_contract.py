@@ -6,13 +6,16 @@ and the wire's own `World`.  This module is no module of tests itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 from zope.interface.verify import verifyObject
 
 from skynet_tw.errors import BootFailed
 from skynet_tw.interfaces import ILink, IRemote
+from skynet_tw.link.effects import Effect
 from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.net.kit.shell import Shell
 from skynet_tw.net.wires import WIRES
 
 from .world import MASTER, Node, World
@@ -315,6 +318,24 @@ class LinkContract(World):
             two.receiver.frames[1],
             [(0x01000009, 0x0BABCDEF, 0x7FFFFFFF, b"payload")],
         )
+
+    def test_no_effects_of_messages(self) -> None:
+        """Messages cost no effects: they go from the decoder straight to the node."""
+        one, two = self.pair()
+        self.assert_full_mesh(one, two)
+        done: list[Sequence[Effect]] = []
+        do = Shell.do
+
+        def count(shell: Shell, effects: Sequence[Effect]) -> None:
+            done.append(effects)
+            do(shell, effects)
+
+        self.patch(Shell, "do", count)
+        for _ in range(10):
+            one.receiver.send(2, b"payload")
+            self.run_for(0.01)
+        self.assertEqual(two.receiver.got(1), [b"payload"] * 10)
+        self.assertEqual(done, [])
 
     def test_flush(self) -> None:
         """Nothing is written before `flush`, and then all, in order, as one piece."""
