@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.net.kit.closing import close_within
-from skynet_tw.net.kit.connections import Connections
+from skynet_tw.net.kit.connections import Connection, Connections
 from skynet_tw.net.kit.oneshot import OneShot
+from skynet_tw.net.kit.pressure import Pressure
 from skynet_tw.net.kit.progress import Progress
 
 
@@ -90,6 +92,84 @@ class ProgressTests(SynchronousTestCase):
         self.progress.stands(1, 10.0)
         self.progress.forget()
         self.assertEqual(self.progress.stands(1, 40.0), 0.0)
+
+
+class PressureTests(SynchronousTestCase):
+    """A transport that is full now and then."""
+
+    def setUp(self) -> None:
+        self.told: list[str] = []
+        self.transport = StringTransport()
+        self.pressure = Pressure(
+            self.transport,
+            lambda: self.told.append("full"),
+            lambda: self.told.append("free"),
+        )
+
+    def test_told(self) -> None:
+        """Each change is told once."""
+        for tell in (
+            self.pressure.resumeProducing,
+            self.pressure.pauseProducing,
+            self.pressure.pauseProducing,
+            self.pressure.resumeProducing,
+        ):
+            tell()
+        self.assertEqual(self.told, ["full", "free"])
+        self.assertFalse(self.pressure.is_full)
+
+    def test_progress(self) -> None:
+        """A transport that was empty meanwhile has not stood still."""
+        self.assertIsNone(self.pressure.unread)
+        self.pressure.pauseProducing()
+        before = self.pressure.unread
+        self.assertIsNotNone(before)
+        self.pressure.resumeProducing()
+        self.pressure.pauseProducing()
+        self.assertNotEqual(self.pressure.unread, before)
+
+    def test_released(self) -> None:
+        """After `release` the transport has no producer, however often it is called."""
+        self.pressure.release()
+        self.assertIsNone(self.transport.producer)
+        self.pressure.release()
+
+
+class ConnectionTests(SynchronousTestCase):
+    """The ways to close a connection."""
+
+    def setUp(self) -> None:
+        self.ended: list[str] = []
+        self.connection = Connection()
+        self.connection.on_ended = self.ended.append  # type: ignore[method-assign]
+        self.transport = StringTransport()
+        self.connection.makeConnection(self.transport)
+
+    def test_close(self) -> None:
+        """A connection that is closed is no longer watched, and nobody is told why."""
+        self.connection.watch_pressure()
+        self.connection.close()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertIsNone(self.transport.producer)
+        self.assertEqual(self.ended, [])
+
+    def test_refuse(self) -> None:
+        """A refused connection gets its last word, and is closed after it."""
+        self.connection.refuse("why", b"bye")
+        self.connection.write(b"more")
+        self.assertEqual(self.transport.value(), b"bye")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual((self.connection.ended, self.ended), ("why", ["why"]))
+
+    def test_abort(self) -> None:
+        """A connection that is aborted takes nothing more; the first reason counts."""
+        self.connection.abort("first")
+        self.connection.abort("second")
+        self.connection.write(b"more")
+        self.connection.refuse("third", b"bye")
+        self.assertTrue(self.transport.disconnected)
+        self.assertEqual(self.transport.value(), b"")
+        self.assertEqual(self.ended, ["first"])
 
 
 class ConnectionsTests(SynchronousTestCase):

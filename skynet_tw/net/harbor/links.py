@@ -157,7 +157,7 @@ class HarborLinks(AllLinks):
         harbor = protocol.peer.harbor
         assert harbor is not None
         del self._links[harbor]
-        if protocol.dropped is None and not self.closing:
+        if protocol.ended is None and not self.closing:
             self._log.info(
                 "lost the link to harbor {harbor} at {peer}: {reason}",
                 harbor=harbor,

@@ -16,9 +16,9 @@ from ...interfaces import Frame, LinkInfo
 from ...link.effects import Close, Linked, Write
 from ...link.peer import Peer
 from ...wire.harbor import FrameWriter
-from ..kit.greeting import GreetingConnection
+from ..kit.linking import LinkConnection
 from ..kit.shell import Shell
-from ..kit.writer import Link, writer_for
+from ..kit.writer import Link
 
 #: What a transport of Twisted reads at once by itself, and the most we ask for, in
 #: bytes.
@@ -59,7 +59,7 @@ class LinkOwner(Protocol):
         """The connection is closed; nothing follows."""
 
 
-class LinkProtocol(GreetingConnection):
+class LinkProtocol(LinkConnection):
     """One connection between two harbors, dialed or accepted.
 
     :param owner: is told what happens.
@@ -71,7 +71,6 @@ class LinkProtocol(GreetingConnection):
     def __init__(self, owner: LinkOwner, peer: Peer) -> None:
         super().__init__()
         self._owner = owner
-        self._link: Link | None = None
         self._harbor = 0
         self._wide = False
         self._reader = peer.reader
@@ -97,7 +96,7 @@ class LinkProtocol(GreetingConnection):
 
     def dataReceived(self, data: bytes) -> None:
         """Take one read; all messages in it are handed on at once."""
-        if self._link is None:
+        if self.link is None:
             self._greet(data)
             return
         self.bytes_read += len(data)
@@ -117,7 +116,7 @@ class LinkProtocol(GreetingConnection):
         self.transport.bufferSize = size  # type: ignore[union-attr]
 
     def _greet(self, data: bytes) -> None:
-        if self.dropped is None:
+        if self.ended is None:
             self._shell.do(self.peer.greet(data))
 
     def _refuse(self, effect: Close) -> None:
@@ -125,14 +124,13 @@ class LinkProtocol(GreetingConnection):
 
     def _up(self, linked: Linked) -> None:
         """The handshake is done."""
-        assert self.transport is not None
-        self._harbor = linked.harbor
+        self._harbor = harbor = linked.harbor
         self.up_at = self._owner.clock.seconds()
-        write = writer_for(self.transport)
-        self._link = link = Link(linked.harbor, FrameWriter(), write)
-        self.watch_pressure(
-            lambda: self._owner.link_busy(linked.harbor),
-            lambda: self._owner.link_free(linked.harbor, link),
+        link = self.open_link(
+            harbor,
+            FrameWriter(),
+            lambda: self._owner.link_busy(harbor),
+            lambda: self._owner.link_free(harbor, link),
         )
         self._owner.link_up(self, link)
         self.greeted()
@@ -141,7 +139,7 @@ class LinkProtocol(GreetingConnection):
 
     def _break(self, error: ProtocolError) -> None:
         """Give up a link whose peer broke the protocol."""
-        if self.dropped is None:
+        if self.ended is None:
             self._log.warn(
                 "dropped the link to harbor {harbor} at {peer}: {reason}",
                 harbor=self._harbor,
@@ -153,17 +151,17 @@ class LinkProtocol(GreetingConnection):
     @property
     def is_linked(self) -> bool:
         """Whether the handshake is done."""
-        return self._link is not None
+        return self.link is not None
 
     def info(self, now: float) -> LinkInfo:
         """The link as it is."""
-        assert self._link is not None
+        assert self.link is not None
         return LinkInfo(
             self._harbor,
             self.peer_text,
             now - self.up_at,
             self.bytes_read,
-            self._link.written,
+            self.link.written,
             self.is_full,
         )
 
@@ -176,30 +174,20 @@ class LinkProtocol(GreetingConnection):
         """Give up a link whose peer left half a frame open for so long."""
         self._break(ProtocolError(f"half a frame stood still for {seconds:g} s"))
 
-    def aborted(self, reason: str) -> None:
-        """We give the connection up."""
+    def on_ended(self, reason: str) -> None:
+        """We refuse or abort the connection."""
         if self.peer.ended():
-            self._end(reason)
+            self._unlink(reason)
         else:
             self._owner.link_refused(self, reason)
 
-    def close(self) -> None:
-        """Write what is collected and buffered, and close the connection then."""
-        if self._link is None or self.transport is None:
-            self.abort("this node leaves")
-            return
-        self._link.flush()
-        super().close()
-
-    def _end(self, reason: str) -> None:
-        assert self._link is not None
-        self._link.close()
-        self.release()
+    def _unlink(self, reason: str) -> None:
+        self.close_link()
         self._owner.link_down(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whomever."""
         if self.peer.ended():
-            self._end(reason.getErrorMessage())
+            self._unlink(reason.getErrorMessage())
         self._owner.link_closed(self)
         super().connectionLost(reason)

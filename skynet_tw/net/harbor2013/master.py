@@ -49,7 +49,7 @@ class BackConnection(GreetingConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whomever."""
-        self._factory.unreached(self, self.dropped or reason.getErrorMessage())
+        self._factory.unreached(self, self.ended or reason.getErrorMessage())
         super().connectionLost(reason)
 
 
@@ -85,12 +85,10 @@ class HarborMasterFactory2013(MasterFactory):
         #: The harbors that are dialed in vain, and since when.
         self._missing: dict[int, float] = {}
         self._errors: dict[int, str] = {}
-        self._is_closing = False
 
     def closing(self) -> list[Deferred[None]]:
         """Close all connections; each Deferred fires when a part is closed."""
-        self._is_closing = True
-        closing = [*self._dialers.stop_all(), *super().closing()]
+        closing = [*super().closing(), *self._dialers.stop_all()]
         for back in self._backs:
             back.close()
         return [*closing, self._backs.when_empty()]
@@ -106,7 +104,7 @@ class HarborMasterFactory2013(MasterFactory):
     def reached(self, back: BackConnection) -> None:
         """A harbor took our call."""
         self._backs.add(back)
-        if self._is_closing:
+        if self.is_closing:
             back.abort("the master ends")
             return
         self._reached[back.harbor] = back
@@ -134,7 +132,7 @@ class HarborMasterFactory2013(MasterFactory):
     def _dial(self, effect: Dial) -> None:
         harbor = effect.harbor
         self._stop_dialing(effect)
-        if self._is_closing:
+        if self.is_closing:
             return
 
         def failed(error: str) -> None:
@@ -160,7 +158,7 @@ class HarborMasterFactory2013(MasterFactory):
         now = self.clock.seconds()
         stall = self.limits.stall
         for back in self._backs:
-            if back.progress.stands(-1 if back.is_full else None, now) >= stall:
+            if back.progress.stands(back.unread, now) >= stall:
                 back.abort(f"it did not read for {stall:g} s")
         for harbor, since in list(self._missing.items()):
             if now - since >= GIVE_UP_AFTER:

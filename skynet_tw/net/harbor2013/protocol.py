@@ -15,8 +15,7 @@ from ...interfaces import Frame
 from ...wire.control import Malformed
 from ...wire.harbor2013 import NOTHING, Announcement, FrameReader, MessageWriter
 from ..kit.connections import Connection
-from ..kit.greeting import GreetingConnection
-from ..kit.writer import Link, writer_for
+from ..kit.linking import LinkConnection
 
 #: How far the first message of a connection has to come on within
 #: `ConnectionLimits.stall`, in bytes.
@@ -73,7 +72,7 @@ class CallerProtocol(Connection):
 
     def dataReceived(self, data: bytes) -> None:
         """Take one read; the messages in it are handed on at once."""
-        if self.dropped is not None:
+        if self.ended is not None:
             return
         self.bytes_read += len(data)
         reader = self._reader
@@ -90,11 +89,8 @@ class CallerProtocol(Connection):
             self._break(reader.error)
 
     def _break(self, error: ProtocolError) -> None:
-        if isinstance(error, OtherWire) and self.dropped is None:
-            self.write(NOTHING)
-            self.dropped = str(error)
-            self.aborted(self.dropped)
-            self.close()
+        if isinstance(error, OtherWire):
+            self.refuse(str(error), NOTHING)
         else:
             self.abort(str(error))
 
@@ -106,8 +102,8 @@ class CallerProtocol(Connection):
         # Who did not say yet who he is may not do so byte by byte.
         return rest.changes if self.harbor else -(rest.missing // SLOW)
 
-    def aborted(self, reason: str) -> None:
-        """We give the connection up."""
+    def on_ended(self, reason: str) -> None:
+        """We refuse or abort the connection."""
         self._owner.caller_refused(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -137,7 +133,7 @@ class LinkOwner2013(Protocol):
         """The connection is closed; nothing follows."""
 
 
-class LinkProtocol2013(GreetingConnection):
+class LinkProtocol2013(LinkConnection):
     """A connection that we dialed; everything goes out on it, nothing comes in.
 
     :param owner: is told what happens.
@@ -151,16 +147,15 @@ class LinkProtocol2013(GreetingConnection):
         self._finishing = False
         #: The id of the harbor.
         self.harbor = harbor
-        #: What messages are written to, None before the connection is up.
-        self.link: Link | None = None
 
     def opened(self) -> None:
         """The harbor took our call."""
-        assert self.transport is not None
-        self.link = Link(self.harbor, MessageWriter(), writer_for(self.transport))
         self._up = True
-        self.watch_pressure(
-            lambda: self._owner.link_busy(self), lambda: self._owner.link_free(self)
+        self.open_link(
+            self.harbor,
+            MessageWriter(),
+            lambda: self._owner.link_busy(self),
+            lambda: self._owner.link_free(self),
         )
         self._owner.link_connected(self)
 
@@ -170,41 +165,25 @@ class LinkProtocol2013(GreetingConnection):
 
     def finish(self) -> None:
         """Write what there is, and wait until the other side has read and closes."""
-        transport = self.transport
-        assert self.link is not None and transport is not None
+        assert self.link is not None
         self._finishing = True
         self.link.flush()
         self.link.close()
-        self.release()
-        half_close = getattr(transport, "loseWriteConnection", None)
-        if half_close is None:
-            transport.loseConnection()
-        else:
-            half_close()
+        self.half_close()
 
-    def close(self) -> None:
-        """Write what is collected and buffered, and close the connection then."""
-        if self.link is None or self.transport is None:
-            self.abort("this node leaves")
-            return
-        self.link.flush()
-        super().close()
+    def on_ended(self, reason: str) -> None:
+        """We refuse or abort the connection."""
+        self._unlink(reason, False)
 
-    def aborted(self, reason: str) -> None:
-        """We give the connection up."""
-        self._end(reason, False)
-
-    def _end(self, reason: str, clean: bool) -> None:
+    def _unlink(self, reason: str, clean: bool) -> None:
         if self._up:
             self._up = False
-            assert self.link is not None
-            self.link.close()
-            self.release()
+            self.close_link()
             self._owner.link_down(self, reason, clean)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whomever."""
         clean = self._finishing and reason.check(ConnectionDone) is not None
-        self._end(reason.getErrorMessage(), clean)
+        self._unlink(reason.getErrorMessage(), clean)
         self._owner.link_closed(self)
         super().connectionLost(reason)

@@ -13,19 +13,21 @@ from twisted.internet.protocol import Protocol
 from .oneshot import OneShot
 from .pressure import Pressure
 from .progress import Progress
-from .transport import abort_transport, address_text, tune
+from .transport import abort_transport, address_text, half_close_transport, tune
 
 
 class Connection(Protocol):
     """One connection of ours, dialed or accepted.
 
     A subclass fills in `opened`, and ``dataReceived`` and ``connectionLost`` as in
-    any protocol.
+    any protocol.  There are three ways to close it: `close`, once all is written;
+    `refuse`, with a last word and deaf from then on; `abort`, at once.  The last two
+    have a reason, and tell `on_ended`.
     """
 
     def __init__(self) -> None:
-        #: Why we gave the connection up, None while we did not.
-        self.dropped: str | None = None
+        #: Why we refused or aborted the connection, None while we did not.
+        self.ended: str | None = None
         #: When it was opened, on its owner's clock.
         self.since = 0.0
         #: Bytes that were read so far.
@@ -59,12 +61,17 @@ class Connection(Protocol):
 
     @property
     def is_full(self) -> bool:
-        """Whether the other side does not read what we write."""
+        """Whether the transport is full of what the other side does not read."""
         return self._pressure is not None and self._pressure.is_full
 
+    @property
+    def unread(self) -> int | None:
+        """For `Progress`: how often the transport was full; None if it is not."""
+        return None if self._pressure is None else self._pressure.unread
+
     def write(self, data: bytes) -> None:
-        """Write bytes, unless the connection was given up."""
-        if data and self.transport is not None and self.dropped is None:
+        """Write, unless we refused or aborted the connection."""
+        if data and self.transport is not None and self.ended is None:
             self.transport.write(data)
 
     def read(self, on: bool) -> None:
@@ -82,15 +89,30 @@ class Connection(Protocol):
         if self.transport is not None:
             self.transport.loseConnection()
 
+    def half_close(self) -> None:
+        """Write what is buffered, and let the other side close when it has read all."""
+        self.release()
+        half_close_transport(self.transport)
+
+    def refuse(self, reason: str, farewell: bytes = b"") -> None:
+        """Write *farewell*, and close the connection then."""
+        if self.ended is None:
+            self.write(farewell)
+            self._give_up(reason)
+            self.close()
+
     def abort(self, reason: str) -> None:
         """Close the connection at once; what is buffered for it is lost."""
-        if self.dropped is None:
-            self.dropped = reason
-            self.aborted(reason)
+        self._give_up(reason)
         abort_transport(self.transport)
 
-    def aborted(self, reason: str) -> None:
-        """We give the connection up: its owner is to be told."""
+    def _give_up(self, reason: str) -> None:
+        if self.ended is None:
+            self.ended = reason
+            self.on_ended(reason)
+
+    def on_ended(self, reason: str) -> None:
+        """We refuse or abort the connection: its owner is to be told."""
 
     def release(self) -> None:
         """Watch the transport's pressure no more."""

@@ -60,7 +60,7 @@ class Dialer:
         self._errors.clear()
 
     def _attempt_failed(self, failure: Failure, protocol: GreetingConnection) -> None:
-        error = protocol.dropped or failure.getErrorMessage()
+        error = protocol.ended or failure.getErrorMessage()
         if self._stopped:
             return
         self._failed(error)

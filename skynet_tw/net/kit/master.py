@@ -40,18 +40,12 @@ class MasterConnection(Connection):
 
     def dataReceived(self, data: bytes) -> None:
         """Take what it says."""
-        if self.dropped is None:
+        if self.ended is None:
             self._factory.received(self, data)
 
-    def close(self) -> None:
-        """Close the connection, and listen to it no more."""
-        if self.dropped is None:
-            self.dropped = "the master closed it"
-            super().close()
-
-    def aborted(self, reason: str) -> None:
+    def on_ended(self, reason: str) -> None:
         """Count the connection as lost."""
-        self._factory.aborted(self, reason)
+        self._factory.ended(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whomever."""
@@ -87,6 +81,8 @@ class MasterFactory(Factory):
         self.connections: Connections[MasterConnection] = Connections()
         self._pending = PendingHandshakes(clock, limits)
         self._strangers = FoldedLog("master's port")
+        #: Whether no connection is wanted any more.
+        self.is_closing = False
         self._sweeper = Sweeper(clock, limits, self.sweep)
         self._shell = Shell(
             {
@@ -118,6 +114,7 @@ class MasterFactory(Factory):
 
     def closing(self) -> list[Deferred[None]]:
         """Close all connections; each Deferred fires when a part is closed."""
+        self.is_closing = True
         for connection in self.connections:
             connection.close()
         return [self.connections.when_empty()]
@@ -137,6 +134,8 @@ class MasterFactory(Factory):
 
     def received(self, connection: MasterConnection, data: bytes) -> None:
         """A connection brought bytes."""
+        if self.is_closing:
+            return
         self.do(self.master.feed(connection, data))
         if self.master.joined(connection):
             self._pending.leave(connection)
@@ -147,9 +146,9 @@ class MasterFactory(Factory):
         self.do(self.master.lost(connection, reason))
         self.connections.discard(connection)
 
-    def aborted(self, connection: MasterConnection, reason: str) -> None:
-        """We give a connection up."""
-        if not self.master.joined(connection):
+    def ended(self, connection: MasterConnection, reason: str) -> None:
+        """We refuse or abort a connection."""
+        if not (self.is_closing or self.master.joined(connection)):
             self._strangers.dropped(connection.peer_text, reason)
         self._pending.leave(connection)
         self.do(self.master.lost(connection, reason))
@@ -168,11 +167,7 @@ class MasterFactory(Factory):
     def _close(self, effect: Close) -> None:
         connection = effect.connection
         assert isinstance(connection, MasterConnection)
-        self._pending.leave(connection)
-        self._strangers.dropped(connection.peer_text, str(effect.error))
-        if effect.farewell:
-            connection.write(effect.farewell)
-        connection.close()
+        connection.refuse(str(effect.error), effect.farewell)
 
     def sweep(self) -> None:
         """Close connections that keep us waiting."""
@@ -181,9 +176,8 @@ class MasterFactory(Factory):
         now = self.clock.seconds()
         stall = self.limits.stall
         for connection in self.connections:
-            # A full transport does not count up: it has to become empty in time.
             full = connection.is_full
-            mark = -1 if full else self.master.half_open(connection)
+            mark = connection.unread if full else self.master.half_open(connection)
             if connection.progress.stands(mark, now) >= stall:
                 what = "it did not read" if full else "half a packet stood still"
                 connection.abort(f"{what} for {stall:g} s")

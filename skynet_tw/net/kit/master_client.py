@@ -58,12 +58,12 @@ class ClientConnection(GreetingConnection):
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the master says."""
-        if self.dropped is None:
+        if self.ended is None:
             self._client.received(self, data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed, by whomever."""
-        self._client.closed(self, self.dropped or reason.getErrorMessage())
+        self._client.closed(self, self.ended or reason.getErrorMessage())
         super().connectionLost(reason)
 
 
@@ -293,10 +293,10 @@ class MasterClient:
         assert isinstance(connection, ClientConnection)
         if self._leaving:
             return
-        error = connection.dropped or failure.getErrorMessage()
+        error = connection.ended or failure.getErrorMessage()
         hung_up = (
             connection.has_greeted
-            and connection.dropped is None
+            and connection.ended is None
             and failure.check(ConnectionDone)
         )
         if hung_up:

@@ -24,9 +24,15 @@ class Pressure:
         self._transport: ITransport | None = transport
         self._full = full
         self._free = free
+        self._times = 0
         #: Whether the transport is full.
         self.is_full = False
         cast(IConsumer, transport).registerProducer(self, True)
+
+    @property
+    def unread(self) -> int | None:
+        """For `Progress`: how often it was full by now; None if it is not full."""
+        return self._times if self.is_full else None
 
     def release(self) -> None:
         """Let the transport close: it does not while it has a producer on hold."""
@@ -38,6 +44,7 @@ class Pressure:
         """The transport is full."""
         if not self.is_full:
             self.is_full = True
+            self._times += 1
             self._full()
 
     def resumeProducing(self) -> None:

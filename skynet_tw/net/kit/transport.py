@@ -43,6 +43,20 @@ def address_text(transport: ITransport | None) -> str:
     return str(address)
 
 
+def half_close_transport(transport: ITransport | None) -> None:
+    """End what we write; the other side closes when it has read all of it.
+
+    A transport that has no such half is closed.
+    """
+    if transport is None:
+        return
+    half_close = getattr(transport, "loseWriteConnection", None)
+    if half_close is None:
+        transport.loseConnection()
+    else:
+        half_close()
+
+
 def abort_transport(transport: ITransport | None) -> None:
     """Close a connection at once, whatever its transport can do."""
     if transport is None:
