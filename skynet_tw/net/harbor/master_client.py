@@ -7,16 +7,18 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
-from ...link.effects import Heard, MasterEvent
+from ...link.effects import MasterEvent
 from ...link.master_client import MasterClientCore
 from ...wire.control import Wait
+from ..kit.attempts import REFUSALS
 from ..kit.limits import ConnectionLimits
-from ..kit.master_client import REFUSALS, ClientConnection, MasterClient
+from ..kit.master_client import MasterClient
 
 
-class HarborMasterClient(MasterClient):
+class HarborJoining:
     """Joins a master of current Skynet nodes.
 
+    :param core: what speaks with it.
     :param announced: called with what the master says, in order, `Wait` first.
 
     The rest is that of `MasterClient`.
@@ -32,23 +34,38 @@ class HarborMasterClient(MasterClient):
         limits: ConnectionLimits,
         announced: Callable[[MasterEvent], None],
     ) -> None:
-        super().__init__(core, endpoint, name, clock, retry_policy, limits)
+        self._core = core
+        self._limits = limits
         self._announced = announced
+        #: The connection to the master.
+        self.client = MasterClient(
+            core, self, endpoint, name, clock, retry_policy, limits
+        )
 
-    def heard(self, effect: Heard) -> None:
+    def opened(self) -> None:
+        """The core greets by itself."""
+
+    def heard(self, event: MasterEvent) -> None:
         """The master has said something; first that it accepts us."""
-        if isinstance(effect.event, Wait):
-            self.accepted()
-        self._announced(effect.event)
+        if isinstance(event, Wait):
+            self.client.accepted()
+        self._announced(event)
 
-    def no_answer(self, connection: ClientConnection) -> str:
+    def wanted(self, master: str) -> str:
+        """Wait for the master itself."""
+        return master
+
+    def no_answer(self) -> str:
         """A master answers ``H`` at once."""
-        return f"no answer to H for {self.limits.handshake:g} s"
+        return f"no answer to H for {self._limits.handshake:g} s"
 
-    def refusal(self) -> str:
+    def refusal(self, master: str) -> str:
         """A master hangs up on an id that it does not give."""
         return (
-            f"the master at {self.name} refuses harbor id {self.core.harbor}"
+            f"{master} refuses harbor id {self._core.harbor}"
             f" ({REFUSALS} times): the id is taken, or it was used before (a master of"
             " the original Skynet never frees an id)"
         )
+
+    def check(self, now: float) -> None:
+        """Once it has accepted us, a master owes us nothing."""

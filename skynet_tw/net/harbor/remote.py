@@ -21,7 +21,7 @@ from ...wire.control import Name
 from ..kit.limits import ConnectionLimits
 from ..kit.member import DEFAULT_RETRY_POLICY, HarborMember
 from .links import HarborLinks
-from .master_client import HarborMasterClient
+from .master_client import HarborJoining
 
 
 @implementer(IRemote)
@@ -63,7 +63,7 @@ class HarborRemote(HarborMember):
             limits = ConnectionLimits()
         self._core = MasterClientCore(harbor, address, ours=True)
         self._harbors = HarborLinks(harbor, dial, clock, retry_policy, limits)
-        client = HarborMasterClient(
+        joining = HarborJoining(
             self._core,
             master,
             master_address,
@@ -72,7 +72,9 @@ class HarborRemote(HarborMember):
             limits,
             self._announced,
         )
-        super().__init__(harbor, address, listen, self._harbors, client, clock, limits)
+        super().__init__(
+            harbor, address, listen, self._harbors, joining.client, clock, limits
+        )
 
     #: Skynet's lua-seri itself: a method around it would cost each message a call.
     pack = staticmethod(pack_values)

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.logger import Logger
 
+from ...link.effects import MasterEvent
 from ...link.master_client2013 import MasterClientCore2013
+from ..kit.attempts import REFUSALS, REFUSED_PAUSE
 from ..kit.limits import ConnectionLimits
-from ..kit.master_client import (
-    REFUSALS,
-    REFUSED_PAUSE,
-    ClientConnection,
-    MasterClient,
-)
+from ..kit.master_client import MasterClient
 
 #: Seconds that a master may take to dial us again by itself.
 DIALS_AGAIN = 1.0
@@ -23,7 +22,7 @@ DIALS_AGAIN = 1.0
 MAX_PAUSE = 3600.0
 
 
-class HarborMasterClient2013(MasterClient):
+class HarborJoining2013:
     """Registers with the master, and registers again.
 
     What the master says comes on another connection, which it dials.
@@ -32,6 +31,8 @@ class HarborMasterClient2013(MasterClient):
 
     The rest is that of `MasterClient`.
     """
+
+    _log: ClassVar[Logger] = Logger()
 
     def __init__(
         self,
@@ -42,8 +43,14 @@ class HarborMasterClient2013(MasterClient):
         retry_policy: Callable[[int], float],
         limits: ConnectionLimits,
     ) -> None:
-        super().__init__(core, endpoint, name, clock, retry_policy, limits)
-        self._registration = core
+        self._core = core
+        self._name = name
+        self._clock = clock
+        self._limits = limits
+        #: Our connection to the master.
+        self.client = MasterClient(
+            core, self, endpoint, name, clock, retry_policy, limits
+        )
         self._introduced_at = 0.0
         self._repeat_at: float | None = None
         self._repeated = False
@@ -52,21 +59,23 @@ class HarborMasterClient2013(MasterClient):
     @property
     def expects_master(self) -> bool:
         """Whether we registered, and the master did not dial us since."""
-        return self.connection is not None and not self._registration.introduced
+        return self.client.connection is not None and not self._core.introduced
 
-    def opened(self, connection: ClientConnection) -> None:
-        """A connection is up; we register on it."""
+    def opened(self) -> None:
+        """A connection is up; the core registers on it."""
         self._repeat_at = None
-        super().opened(connection)
+
+    def heard(self, event: MasterEvent) -> None:
+        """Nothing comes on our own connection."""
 
     def dialed_back(self) -> None:
         """The master has dialed us."""
         self._repeat_at = None
-        self._introduced_at = self.clock.seconds()
-        self.do(self._registration.dialed_back())
-        if self.connection is not None and not self.joined:
-            self.accepted()
-            self.greeted()
+        self._introduced_at = self._clock.seconds()
+        self.client.do(self._core.dialed_back())
+        if self.client.connection is not None and not self.client.joined:
+            self.client.accepted()
+            self.client.greeted()
 
     def left_alone(self) -> None:
         """The connection is gone that the master dialed.
@@ -75,10 +84,10 @@ class HarborMasterClient2013(MasterClient):
         has hung up because another node has our id by now, to do so would take the id
         away from that; so it is done more and more rarely.
         """
-        if not self._registration.introduced:
+        if not self._core.introduced:
             return
-        now = self.clock.seconds()
-        self._registration.left_alone()
+        now = self._clock.seconds()
+        self._core.left_alone()
         pause = max(REFUSED_PAUSE, 2 * self._pause_again)
         again = self._repeated and now - self._introduced_at < pause
         self._pause_again = pause = min(pause, MAX_PAUSE) if again else DIALS_AGAIN
@@ -88,8 +97,8 @@ class HarborMasterClient2013(MasterClient):
                 "the master at {master} has hung up again: another node may have our"
                 " harbor id {harbor}; if it does not dial us, we register again in"
                 " {pause:.0f} s",
-                master=self.name,
-                harbor=self._registration.harbor,
+                master=self._name,
+                harbor=self._core.harbor,
                 pause=pause,
             )
 
@@ -100,27 +109,27 @@ class HarborMasterClient2013(MasterClient):
             self._repeated = True
             self._log.warn(
                 "the master at {master} has hung up; registering again",
-                master=self.name,
+                master=self._name,
             )
-            self.do(self._registration.repeat())
+            self.client.do(self._core.repeat())
 
-    def wanted(self) -> str:
-        """What is waited for until we are joined, in words."""
-        if self.connection is None:
-            return super().wanted()
-        return f"{super().wanted()} to dial us at {self._registration.address}"
+    def wanted(self, master: str) -> str:
+        """Wait for the master, then for its call."""
+        if self.client.connection is None:
+            return master
+        return f"{master} to dial us at {self._core.address}"
 
-    def no_answer(self, connection: ClientConnection) -> str:
+    def no_answer(self) -> str:
         """A real master dials once for each registration."""
         return (
-            f"it did not dial us for {self.limits.handshake:g} s; a master of"
+            f"it did not dial us for {self._limits.handshake:g} s; a master of"
             " current Skynet nodes never does, and wants --wire modern"
         )
 
-    def refusal(self) -> str:
+    def refusal(self, master: str) -> str:
         """A master that never dials may speak the other wire."""
         return (
-            f"the master at {self.name} closed the connection {REFUSALS} times"
-            f" without dialing us at {self._registration.address}; if it is one of"
+            f"{master} closed the connection {REFUSALS} times"
+            f" without dialing us at {self._core.address}; if it is one of"
             " current Skynet nodes, it wants --wire modern"
         )

@@ -22,7 +22,7 @@ from ...wire.harbor2013 import NAME_SIZE
 from ..kit.limits import ConnectionLimits
 from ..kit.member import DEFAULT_RETRY_POLICY, HarborMember
 from .links import HarborLinks2013
-from .master_client import HarborMasterClient2013
+from .master_client import HarborJoining2013
 
 #: Longest string in a message, in bytes: a real node that unpacks one of more than
 #: 8.4 million dies of it.
@@ -53,13 +53,15 @@ class HarborRemote2013(HarborMember):
     ) -> None:
         limits = limits or ConnectionLimits()
         self._core = MasterClientCore2013(harbor, address)
-        client = HarborMasterClient2013(
+        joining = HarborJoining2013(
             self._core, master, master_address, clock, retry_policy, limits
         )
         self._harbors = HarborLinks2013(
-            harbor, dial, clock, retry_policy, limits, client, self._name_known
+            harbor, dial, clock, retry_policy, limits, joining, self._name_known
         )
-        super().__init__(harbor, address, listen, self._harbors, client, clock, limits)
+        super().__init__(
+            harbor, address, listen, self._harbors, joining.client, clock, limits
+        )
 
     def pack(self, values: Sequence[Any]) -> bytes:
         """Encode values as the lua-seri of 2013.

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .greeting import GreetedEndpoint, GreetingConnection, QuietClientService
+from .logging import FailureLog
 
 
 class Dialer:
@@ -37,11 +38,14 @@ class Dialer:
         retry_policy: Callable[[int], float],
         failed: Callable[[str], None] = lambda error: None,
     ) -> None:
-        self._harbor = harbor
-        self._address = address
         self._failed = failed
         self._stopped = False
-        self._errors: set[str] = set()
+        self._failures = FailureLog(
+            self._log,
+            "cannot link to harbor {harbor} at {address} yet: {error}; trying again",
+            harbor=harbor,
+            address=address,
+        )
         self._service = QuietClientService(
             GreetedEndpoint(endpoint, build, self._attempt_failed), clock, retry_policy
         )
@@ -57,23 +61,13 @@ class Dialer:
 
     def linked(self) -> None:
         """An attempt succeeded."""
-        self._errors.clear()
+        self._failures.succeeded()
 
     def _attempt_failed(self, failure: Failure, protocol: GreetingConnection) -> None:
         error = protocol.ended or failure.getErrorMessage()
-        if self._stopped:
-            return
-        self._failed(error)
-        if error in self._errors:
-            return
-        # Each way to fail is logged once until the harbor is linked.
-        self._errors.add(error)
-        self._log.warn(
-            "cannot link to harbor {harbor} at {address} yet: {error}; trying again",
-            harbor=self._harbor,
-            address=self._address,
-            error=error,
-        )
+        if not self._stopped:
+            self._failed(error)
+            self._failures.failed(error)
 
 
 class Dialers:

@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.net.test_strangers -*-
-"""Lines for the log: those of the cores, and those that strangers could multiply."""
+"""Lines for the log: those of the cores, and those that others could multiply."""
 
 from __future__ import annotations
 
@@ -12,6 +12,31 @@ def emit(log: Logger, line: LogLine) -> None:
     """Log what a core wants to have logged."""
     write = log.warn if line.warn else log.info
     write(line.format, **line.fields)
+
+
+class FailureLog:
+    """Logs each way to fail once, until something succeeds.
+
+    :param log: where to.
+    :param format: the line, with ``{error}`` for what failed.
+    :param fields: its other fields.
+    """
+
+    def __init__(self, log: Logger, format: str, **fields: object) -> None:
+        self._log = log
+        self._format = format
+        self._fields = fields
+        self._errors: set[str] = set()
+
+    def failed(self, error: str) -> None:
+        """Log that an attempt failed, unless that was logged already."""
+        if error not in self._errors:
+            self._errors.add(error)
+            self._log.warn(self._format, error=error, **self._fields)
+
+    def succeeded(self) -> None:
+        """Log everything anew from now on."""
+        self._errors.clear()
 
 
 class FoldedLog:

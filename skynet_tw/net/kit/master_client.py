@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -18,25 +18,40 @@ from twisted.python.failure import Failure
 
 from ...errors import BootFailed
 from ...link.client_core import ClientCore
-from ...link.effects import Close, Effect, Heard, LogLine, Write
+from ...link.effects import Close, Effect, Heard, LogLine, MasterEvent, Write
 from ...wire.control import NOT_2013, NOT_MODERN
+from .attempts import REFUSED_PAUSE, Attempts
 from .connections import Connections
-from .greeting import (
-    GreetedEndpoint,
-    GreetingConnection,
-    QuietClientService,
-)
+from .greeting import GreetedEndpoint, GreetingConnection, QuietClientService
 from .limits import ConnectionLimits
 from .logging import emit
 from .oneshot import OneShot
 from .shell import Shell
 
-#: A master that closes the connection after our greeting, this often in a row, refuses
-#: us.
-REFUSALS = 3
 
-#: Seconds between attempts to come back to a master that refuses us, at least.
-REFUSED_PAUSE = 60.0
+class Joining(Protocol):
+    """How a master of one wire accepts a harbor: what differs between the wires."""
+
+    def opened(self) -> None:
+        """Our connection to the master is up."""
+
+    def heard(self, event: MasterEvent) -> None:
+        """The master has said something on it."""
+
+    def wanted(self, master: str) -> str:
+        """What is waited for until we are joined, in words.
+
+        :param master: the master in words.
+        """
+
+    def no_answer(self) -> str:
+        """Why a connection is given up on which the master does not accept us."""
+
+    def refusal(self, master: str) -> str:
+        """Why a master hangs up `REFUSALS` times, as far as can be guessed."""
+
+    def check(self, now: float) -> None:
+        """Look now and then at a master that has accepted us."""
 
 
 class ClientConnection(GreetingConnection):
@@ -71,6 +86,7 @@ class MasterClient:
     """Joins the master, and joins it again.
 
     :param core: what speaks with it.
+    :param joining: what differs between the wires.
     :param endpoint: where the master is.
     :param name: the same for people.
     :param clock: schedules attempts.
@@ -83,6 +99,7 @@ class MasterClient:
     def __init__(
         self,
         core: ClientCore,
+        joining: Joining,
         endpoint: IStreamClientEndpoint,
         name: object,
         clock: IReactorTime,
@@ -93,34 +110,30 @@ class MasterClient:
         self.name = name
         self.clock = clock
         self.limits = limits
-        self._retry_policy = retry_policy
+        self._joining = joining
         self._shell = Shell(
             {
                 Write: self._write,
-                Heard: self.heard,
+                Heard: lambda effect: joining.heard(effect.event),
                 Close: self._broken,
                 LogLine: lambda line: emit(self._log, line),
             }
         )
+        self._attempts = Attempts(name, retry_policy)
         self._service = QuietClientService(
             GreetedEndpoint(
                 lambda: endpoint, lambda: ClientConnection(self), self._attempt_failed
             ),
             clock,
-            self._pause,
+            self._attempts.pause,
         )
         #: The connection that is up.
         self.connection: ClientConnection | None = None
         self._open: Connections[ClientConnection] = Connections()
         self._start = OneShot()
-        self._refusals = 0
         self._read = b""
-        #: Whether a master has accepted us since the start.
-        self.was_joined = False
         self._leaving = False
         self._since = clock.seconds()
-        self._last_error = ""
-        self._errors: set[str] = set()
         #: Whether the master has accepted us, on the connection that is up.
         self.joined = False
 
@@ -163,28 +176,13 @@ class MasterClient:
         if self.joined:
             return None
         seconds = self.clock.seconds() - self._since
-        error = f" (last error: {self._last_error})" if self._last_error else ""
-        return f"{self.wanted()}, for {seconds:.1f} s{error}"
+        last = self._attempts.last_error
+        error = f" (last error: {last})" if last else ""
+        return f"{self._joining.wanted(self._master)}, for {seconds:.1f} s{error}"
 
-    # What each wire does in its own way
-
-    def wanted(self) -> str:
-        """What is waited for until we are joined, in words."""
+    @property
+    def _master(self) -> str:
         return f"the master at {self.name}"
-
-    def refusal(self) -> str:
-        """Why a master hangs up `REFUSALS` times, as far as can be guessed."""
-        raise NotImplementedError
-
-    def heard(self, effect: Heard) -> None:
-        """The master has said something on this connection."""
-
-    def no_answer(self, connection: ClientConnection) -> str:
-        """Why a connection is given up on which the master does not accept us."""
-        raise NotImplementedError
-
-    def check(self, now: float) -> None:
-        """Look now and then at a master that has accepted us."""
 
     # What happens to connections
 
@@ -196,18 +194,19 @@ class MasterClient:
         now = self.clock.seconds()
         if not self.joined:
             if now - connection.since >= self.limits.handshake:
-                connection.abort(self.no_answer(connection))
+                connection.abort(self._joining.no_answer())
             return
         stall = self.limits.stall
         if connection.progress.stands(self.core.half_open, now) >= stall:
             connection.abort(f"half a packet stood still for {stall:g} s")
-        self.check(now)
+        self._joining.check(now)
 
     def opened(self, connection: ClientConnection) -> None:
         """A connection is up."""
         self._open.add(connection)
         self.connection = connection
         connection.since = self.clock.seconds()
+        self._joining.opened()
         self.do(self.core.connected())
 
     def received(self, connection: ClientConnection, data: bytes) -> None:
@@ -225,7 +224,7 @@ class MasterClient:
             if self.joined:
                 self.joined = False
                 self._since = self.clock.seconds()
-                self._last_error = reason
+                self._attempts.last_error = reason
                 if not self._leaving:
                     self._log.warn(
                         "lost the master at {master}: {reason}; links and names stay,"
@@ -256,22 +255,19 @@ class MasterClient:
             )
         connection.abort(str(effect.error))
         # Noise may look like the other wire; this is how our own nodes say so.
-        if self._read in (NOT_2013, NOT_MODERN) and not self.was_joined:
-            self.refuse(f"the master at {self.name}: {effect.error}")
+        if self._read in (NOT_2013, NOT_MODERN) and not self._attempts.was_joined:
+            self._refused(f"{self._master}: {effect.error}")
 
     def accepted(self) -> None:
         """The master has accepted us."""
         self.joined = True
-        self._refusals = 0
-        self._last_error = ""
-        self._errors.clear()
         self._log.info(
             "{joined} the master at {master} as harbor {harbor}",
-            joined="joined again" if self.was_joined else "joined",
+            joined="joined again" if self._attempts.was_joined else "joined",
             master=self.name,
             harbor=self.core.harbor,
         )
-        self.was_joined = True
+        self._attempts.succeeded()
 
     def _greeted(self, connection: ClientConnection) -> None:
         connection.greeted()
@@ -282,51 +278,31 @@ class MasterClient:
         if self.connection is not None:
             self._greeted(self.connection)
 
-    def _pause(self, attempt: int) -> float:
-        pause = self._retry_policy(attempt)
-        if self.was_joined and self._refusals >= REFUSALS:
-            return max(pause, REFUSED_PAUSE)
-        return pause
-
     def _attempt_failed(self, failure: Failure, connection: GreetingConnection) -> None:
         """An attempt did not get as far as the handshake."""
         assert isinstance(connection, ClientConnection)
         if self._leaving:
             return
-        error = connection.ended or failure.getErrorMessage()
-        hung_up = (
+        if (
             connection.has_greeted
             and connection.ended is None
             and failure.check(ConnectionDone)
-        )
-        if hung_up:
-            error = "it closed the connection without an answer"
-            self._refusals += 1
-            if self._refusals == REFUSALS:
-                self.refuse(self.refusal())
+        ):
+            if self._attempts.hung_up():
+                self._refused(self._joining.refusal(self._master))
         else:
-            self._refusals = 0
-            if error not in self._errors:
-                # Each way to fail is logged once until we are joined.
-                self._errors.add(error)
-                self._log.warn(
-                    "cannot join the master at {master} yet: {error}; trying again",
-                    master=self.name,
-                    error=error,
-                )
-        self._last_error = error
+            self._attempts.failed(connection.ended or failure.getErrorMessage())
 
-    def refuse(self, why: str) -> None:
+    def _refused(self, why: str) -> None:
         """The master does not want us, or not under this id."""
-        if self.was_joined:
+        if self._attempts.was_joined:
             self._log.warn(
                 "{why}; we go on with the links that we have, and try every"
                 " {pause:.0f} s",
                 why=why,
                 pause=REFUSED_PAUSE,
             )
-            return
-        if not self._start.is_done:
+        elif not self._start.is_done:
             self._leaving = True
             self._service.stopService()
             self._start.fail(lambda: BootFailed(why))
