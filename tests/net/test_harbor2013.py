@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.protocol import Factory, Protocol
 
 from skynet_tw.errors import PackError
-from skynet_tw.net.harbor2013.links import QUIET
+from skynet_tw.net.harbor2013.callers import QUIET
 from skynet_tw.net.harbor2013.remote import MAX_STRING
 from skynet_tw.wire.control import Connect, Hello, Name
 from skynet_tw.wire.harbor2013 import encode_announcement, encode_request
@@ -171,7 +171,7 @@ class MasterLossTests(World2013):
         self.run_for()
         two = self.node(2)
         self.run_for()
-        master = links_of(two).master
+        master = links_of(two).callers.master
         assert master is not None
         master.abort("as if it broke")
         self.run_for(0.05)

@@ -49,7 +49,7 @@ class MasterTests(World2013):
         """A harbor that does not read what it is told is dropped, and dialed again."""
         one, two = self.node(1), self.node(2)
         self.run_for(1)
-        caller = links_of(two).master
+        caller = links_of(two).callers.master
         assert caller is not None
         caller.read(False)
         for i in range(3000):
@@ -66,13 +66,13 @@ class MasterTests(World2013):
         """A harbor that answers the master's call is none of 2013."""
         node = self.node(1)
         self.run_for(1)
-        caller = links_of(node).master
+        caller = links_of(node).callers.master
         assert caller is not None and caller.transport is not None
         caller.transport.write(b"\x01")
         self.run_for(0.05)
-        self.assertIsNot(links_of(node).master, caller)
+        self.assertIsNot(links_of(node).callers.master, caller)
         self.run_for(5)
-        self.assertIsNotNone(links_of(node).master)
+        self.assertIsNotNone(links_of(node).callers.master)
 
     def test_two_with_one_id(self) -> None:
         """Two nodes with one id: the later has it, and they do not fight for it."""

@@ -83,14 +83,14 @@ class HarborPortTests(StrangersCase):
         """A node that waits for no harbor keeps nobody; its master it does keep."""
         one = self.node(1)
         self.run_for(1)
-        master = links_of(one).master
+        master = links_of(one).callers.master
         for way, (_, drip) in WAYS.items():
             strangers = self.crowd(way, 20)
             self.wait(strangers, 30, drip)
             self.assertEqual(self.count(strangers), 0, way)
         self.run_for(600)
         self.assertIsNotNone(master)
-        self.assertIs(links_of(one).master, master)
+        self.assertIs(links_of(one).callers.master, master)
 
     def test_quiet_harbor(self) -> None:
         """A harbor that has nothing to say is kept, and few of those who may be it."""

@@ -56,8 +56,8 @@ class ModernMeets2013Tests(World2013):
         self.run_for()
         (wire,) = (
             caller
-            for caller in links_of(two)._called
-            if caller.harbor == 0 and caller is not links_of(two).master
+            for caller in links_of(two).callers.connections
+            if caller.harbor == 0 and caller is not links_of(two).callers.master
         )
         assert wire.transport is not None
         wire.transport.write(b"\x02")

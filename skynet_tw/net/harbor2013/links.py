@@ -1,10 +1,9 @@
 # -*- test-case-name: tests.net.test_harbor2013 -*-
-"""All connections of one harbor of 2013: those it dials, and those who dial it."""
+"""The links of one harbor of 2013: all go out on connections that it dials."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -13,8 +12,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 
-from ...interfaces import Frame, LinkInfo
-from ...link.callers2013 import Callers2013
+from ...interfaces import LinkInfo
 from ...link.effects import (
     Await,
     Close,
@@ -29,31 +27,13 @@ from ...link.effects import (
     StopDialing,
 )
 from ...link.membership2013 import Membership2013
-from ...wire.control import Connect, Malformed, Name
-from ...wire.harbor2013 import Announcement
+from ...wire.control import Name
 from ..kit.connections import Connections
 from ..kit.limits import ConnectionLimits
 from ..kit.links import AllLinks
 from ..kit.shell import Shell
+from .callers import HarborCallers2013, MasterWatcher
 from .protocol import CallerProtocol, LinkProtocol2013
-
-#: Seconds of silence after which the master has told us of all harbors; it does so in
-#: one go, and never says how many there are.
-QUIET = 0.05
-
-
-class MasterWatcher(Protocol):
-    """Who speaks with the master, as the links see it."""
-
-    @property
-    def expects_master(self) -> bool:
-        """Whether we registered, and the master did not dial us since."""
-
-    def dialed_back(self) -> None:
-        """The master has dialed us."""
-
-    def left_alone(self) -> None:
-        """The connection is gone that the master dialed."""
 
 
 class HarborLinks2013(AllLinks):
@@ -74,21 +54,18 @@ class HarborLinks2013(AllLinks):
         name_known: Callable[[Name], None],
     ) -> None:
         super().__init__(own, dial, clock, retry_policy, limits)
-        self._watcher = watcher
-        self._name_known = name_known
         self._members = Membership2013(own)
-        self._callers = Callers2013(limits.strangers, limits.handshake)
+        #: The connections that others dialed.
+        self.callers = HarborCallers2013(
+            self, self._members, self._do, watcher, name_known
+        )
         self._dialed: Connections[LinkProtocol2013] = Connections()
-        self._called: Connections[CallerProtocol] = Connections()
         #: Of those that we dialed, the one to each harbor that counts.
         self._links: dict[int, LinkProtocol2013] = {}
         #: When each of them was ready.
         self._up_at: dict[int, float] = {}
         self._timers: dict[int, IDelayedCall] = {}
-        self._quiet: IDelayedCall | None = None
         self._since = clock.seconds()
-        #: Where we are dialed ourselves.
-        self.own_address = ""
         self._shell = Shell(
             {
                 Ready: self._ready,
@@ -99,8 +76,8 @@ class HarborLinks2013(AllLinks):
                 Lost: self._lost,
                 Expected: self.expected,
                 Gone: self.gone,
-                Close: self._close,
-                MasterFound: self._found_master,
+                Close: self.callers.close_one,
+                MasterFound: self.callers.found_master,
             }
         )
 
@@ -108,18 +85,10 @@ class HarborLinks2013(AllLinks):
         """The harbors that are linked now, in order."""
         return self._members.linked()
 
-    @property
-    def master(self) -> CallerProtocol | None:
-        """The connection that the master dialed, None if there is none."""
-        caller = self._callers.master
-        return caller if isinstance(caller, CallerProtocol) else None
-
     def infos(self) -> list[LinkInfo]:
         """Describe the links that are up: what we write to, and what they dialed."""
         now = self.clock.seconds()
-        read: dict[int, int] = {}
-        for caller in self._called:
-            read[caller.harbor] = read.get(caller.harbor, 0) + caller.bytes_read
+        read = self.callers.bytes_read()
         infos = []
         for harbor in self.linked():
             protocol = self._links[harbor]
@@ -138,7 +107,7 @@ class HarborLinks2013(AllLinks):
 
     def accept(self) -> CallerProtocol:
         """Make the protocol of a connection that somebody opened."""
-        return CallerProtocol(self)
+        return CallerProtocol(self.callers)
 
     def waiting_for(self, address: str) -> str | None:
         """Which links are waited for, in words, or None.
@@ -215,28 +184,11 @@ class HarborLinks2013(AllLinks):
         del self._timers[harbor]
         self._do(self._members.too_late(harbor))
 
-    def _close(self, effect: Close) -> None:
-        assert isinstance(effect.connection, CallerProtocol)
-        effect.connection.abort(str(effect.error))
-
-    def _found_master(self, effect: MasterFound) -> None:
-        caller = effect.connection
-        assert isinstance(caller, CallerProtocol)
-        if effect.before is not None:
-            self._members.caller_is_master(effect.before, False)
-        self._members.caller_is_master(caller, True)
-        self._log.info("the master dialed us from {peer}", peer=caller.peer_text)
-        self._watcher.dialed_back()
-
     def _check_complete(self) -> None:
-        if (
-            self.master is not None
-            and self._quiet is None
-            and not self._members.pending()
-        ):
+        if self.callers.is_introduced and not self._members.pending():
             self.complete.fire()
 
-    # What the connections say that we dialed: LinkOwner2013
+    # What the connections say: LinkOwner2013
 
     def link_connected(self, protocol: LinkProtocol2013) -> None:
         """A connection is up."""
@@ -267,117 +219,29 @@ class HarborLinks2013(AllLinks):
         """The connection is closed."""
         self._dialed.discard(protocol)
 
-    # What the connections say that others dialed: CallerOwner
-
-    def caller_opened(self, caller: CallerProtocol) -> None:
-        """A connection is up; nobody knows yet whose."""
-        self._called.add(caller)
-        if self.closing:
-            caller.abort("this node leaves")
-            return
-        expected = self._watcher.expects_master
-        self._do(self._callers.opened(caller, self.clock.seconds(), expected))
-        if expected:
-            self._wait_for_silence()
-        self._do(self._members.called(caller))
-
-    @property
-    def caller_frames(self) -> Callable[[int, list[Frame]], None]:
-        """What takes the messages of a read."""
-        return self.receiver.frames_received
-
-    def caller_is(self, caller: CallerProtocol, harbor: int) -> None:
-        """The connection is that of a harbor."""
-        if self.paused:
-            caller.read(False)
-        self._do(self._members.caller_is(caller, harbor))
-        self._do(self._callers.is_harbor(caller, harbor))
-
-    def caller_announces(
-        self, caller: CallerProtocol, announcement: Announcement | Malformed
-    ) -> None:
-        """The master says something, or somebody who wants to be the master."""
-        if caller.harbor or isinstance(announcement, Malformed):
-            caller.ignored += 1
-            if caller.ignored == 1:
-                self._log.info(
-                    "ignored what {peer} said, who is not the master: {said!r:.80}",
-                    peer=caller.peer_text,
-                    said=announcement,
-                )
-            return
-        self._do(self._callers.announces(caller))
-        if isinstance(announcement, Name):
-            self._name_known(announcement)
-        elif isinstance(announcement, Connect):
-            self._wait_for_silence()
-            harbor, address = announcement.harbor, announcement.address
-            self._callers.announced(harbor, self.clock.seconds())
-            self._do(self._members.announce(harbor, address, self.own_address))
-
-    def _wait_for_silence(self) -> None:
-        if self._quiet is not None:
-            self._quiet.cancel()
-        self._quiet = self.clock.callLater(QUIET, self._silence)
-
-    def _silence(self) -> None:
-        """Nothing came for a moment: neither calls of harbors nor news of them."""
-        self._quiet = None
-        self._do(self._callers.quiet() if self._watcher.expects_master else [])
-
-    def caller_refused(self, caller: CallerProtocol, reason: str) -> None:
-        """We close the connection."""
-        self._callers.dropped(caller)
-        if not self.closing:
-            self.strangers.dropped(caller.peer_text, reason)
-
-    def caller_closed(self, caller: CallerProtocol) -> None:
-        """The connection is closed."""
-        self._called.discard(caller)
-        self._members.caller_lost(caller)
-        if self._callers.closed(caller) and not self.closing:
-            self._watcher.left_alone()
-
     # Watching, pausing, closing
 
     def sweep(self) -> None:
         """Close connections that keep us waiting."""
         self.strangers.sweep()
-        now = self.clock.seconds()
-        self._do(self._callers.sweep(now))
-        if self.paused:
-            return
-        stall = self.limits.stall
-        for caller in self._called:
-            if caller.progress.stands(caller.half_open(), now) >= stall:
-                caller.abort(f"half a frame stood still for {stall:g} s")
+        self.callers.sweep()
 
     def read(self, on: bool) -> None:
-        """Read all harbors, or leave with them what they send; not so the master."""
-        for caller in self._called:
-            # What did not move meanwhile did so because of us.
-            caller.progress.forget()
-            if caller.harbor:
-                caller.read(on)
+        """Read all harbors, or leave with them what they send."""
+        self.callers.read(on)
 
     def close_connections(self) -> list[Deferred[None]]:
         """Write what is left, and close; each fires when a part is closed."""
         # Nothing begins any more; what is lost is lost.
         self._shell.only(Lost)
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._quiet = None
         for harbor in list(self._timers):
             self._await(harbor, None)
         for protocol in self._dialed:
             protocol.close()
-        for caller in self._called:
-            caller.close()
-        return [self._dialed.when_empty(), self._called.when_empty()]
+        return [self._dialed.when_empty(), self.callers.close()]
 
     def abort(self) -> None:
         """Close at once what is not closed yet."""
         for protocol in self._dialed:
             protocol.abort("this node leaves")
-        for caller in self._called:
-            caller.abort("this node leaves")
+        self.callers.abort()

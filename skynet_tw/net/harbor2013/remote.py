@@ -83,7 +83,7 @@ class HarborRemote2013(HarborMember):
 
     def _address_known(self, address: str) -> None:
         self._core.address = address
-        self._harbors.own_address = address
+        self._harbors.callers.own_address = address
 
     def _name_known(self, announcement: Name) -> None:
         if self._core.heard(announcement):
