@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links,tests.net.test_harbor -*-
+# -*- test-case-name: tests.net.test_remote,tests.net.test_harbor -*-
 """All links of one node: those it dials, and those that others open."""
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..kit.limits import ConnectionLimits
 from ..kit.links import AllLinks
 from ..kit.shell import Shell
 from ..kit.writer import Link
-from .protocol import LinkProtocol
+from .protocol import LinkOwner, LinkProtocol
 
 
-class HarborLinks(AllLinks):
+class HarborLinks(AllLinks, LinkOwner):
     """The links of a node to current Skynet nodes; see `AllLinks`."""
 
     def __init__(
@@ -49,11 +49,9 @@ class HarborLinks(AllLinks):
         )
 
     def linked(self) -> list[int]:
-        """The harbors that are linked now, in order."""
         return sorted(self._links)
 
     def infos(self) -> list[LinkInfo]:
-        """Describe the links that are up."""
         now = self.clock.seconds()
         return [self._links[harbor].info(now) for harbor in self.linked()]
 
@@ -62,14 +60,9 @@ class HarborLinks(AllLinks):
         return self._members.is_there(harbor)
 
     def accept(self) -> LinkProtocol:
-        """Make the protocol of a connection that somebody opened."""
         return LinkProtocol(self, Peer(self.own, None, self._members.objection))
 
     def waiting_for(self, address: str) -> str | None:
-        """Which links are waited for, in words, or None.
-
-        :param address: where we are dialed.
-        """
         missing = self._members.missing
         if not missing or self.complete.is_done:
             return None
@@ -109,7 +102,6 @@ class HarborLinks(AllLinks):
     # What the connections say: LinkOwner
 
     def link_opened(self, protocol: LinkProtocol) -> None:
-        """A connection is up, its handshake is not done."""
         self._open.add(protocol)
         protocol.since = self.clock.seconds()
         expected = protocol.peer.expected
@@ -121,7 +113,6 @@ class HarborLinks(AllLinks):
             self._members.dialed(expected, True)
 
     def link_up(self, protocol: LinkProtocol, link: Link) -> None:
-        """The handshake is done."""
         harbor = link.harbor
         dialed = protocol.peer.expected is not None
         self._pending.leave(protocol)
@@ -141,19 +132,15 @@ class HarborLinks(AllLinks):
 
     @property
     def link_frames(self) -> Callable[[int, list[Frame]], None]:
-        """What takes the messages of a read."""
         return self.receiver.frames_received
 
     def link_busy(self, harbor: int) -> None:
-        """The transport is full."""
         self.receiver.link_busy(harbor)
 
     def link_free(self, harbor: int, link: Link) -> None:
-        """The transport can take more."""
         self.receiver.link_ready(harbor, link)
 
     def link_down(self, protocol: LinkProtocol, reason: str) -> None:
-        """A link that was up is not any more."""
         harbor = protocol.peer.harbor
         assert harbor is not None
         del self._links[harbor]
@@ -168,14 +155,12 @@ class HarborLinks(AllLinks):
         self._shell.do(self._members.link_down(harbor, reason))
 
     def link_refused(self, protocol: LinkProtocol, reason: str) -> None:
-        """A connection is dropped before its handshake was done."""
         self._pending.leave(protocol)
         # For those that we dialed, the dialer logs it.
         if protocol.peer.expected is None and not self.closing:
             self.strangers.dropped(protocol.peer_text, reason)
 
     def link_closed(self, protocol: LinkProtocol) -> None:
-        """The connection is closed."""
         self._pending.leave(protocol)
         if protocol.peer.expected is not None:
             self._members.dialed(protocol.peer.expected, False)
@@ -184,7 +169,6 @@ class HarborLinks(AllLinks):
     # Watching, pausing, closing
 
     def sweep(self) -> None:
-        """Close connections that keep us waiting."""
         self._pending.sweep()
         self.strangers.sweep()
         now = self.clock.seconds()
@@ -200,20 +184,17 @@ class HarborLinks(AllLinks):
                 protocol.stall(stall)
 
     def read(self, on: bool) -> None:
-        """Read all harbors, or leave with them what they send."""
         for protocol in list(self._links.values()):
             # What did not move meanwhile did so because of us.
             protocol.progress.forget()
             protocol.read(on)
 
     def close_connections(self) -> list[Deferred[None]]:
-        """Write what is left, and close; each fires when a part is closed."""
         self._shell.only()
         for protocol in self._open:
             protocol.close()
         return [self._open.when_empty()]
 
     def abort(self) -> None:
-        """Close at once what is not closed yet."""
         for protocol in self._open:
             protocol.abort("this node leaves")

@@ -12,10 +12,10 @@ from ...link.master_client import MasterClientCore
 from ...wire.control import Wait
 from ..kit.attempts import REFUSALS
 from ..kit.limits import ConnectionLimits
-from ..kit.master_client import MasterClient
+from ..kit.master_client import Joining, MasterClient
 
 
-class HarborJoining:
+class HarborJoining(Joining):
     """Joins a master of current Skynet nodes.
 
     :param core: what speaks with it.
@@ -42,9 +42,6 @@ class HarborJoining:
             core, self, endpoint, name, clock, retry_policy, limits
         )
 
-    def opened(self) -> None:
-        """The core greets by itself."""
-
     def heard(self, event: MasterEvent) -> None:
         """The master has said something; first that it accepts us."""
         if isinstance(event, Wait):
@@ -66,6 +63,3 @@ class HarborJoining:
             f" ({REFUSALS} times): the id is taken, or it was used before (a master of"
             " the original Skynet never frees an id)"
         )
-
-    def check(self, now: float) -> None:
-        """Once it has accepted us, a master owes us nothing."""

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links,tests.net.test_strangers -*-
+# -*- test-case-name: tests.net.test_remote,tests.net.test_strangers -*-
 """A link as Twisted sees it: the protocol, and what a node writes messages to."""
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ WIDE_READ_SIZE = 1024 * 1024
 
 
 class LinkOwner(Protocol):
-    """Whoever keeps the links of a node."""
+    """Keeps the links of a node."""
 
-    @property
-    def clock(self) -> IReactorTime:
-        """Tells the time."""
+    #: Tells the time.
+    clock: IReactorTime
 
     def link_opened(self, protocol: LinkProtocol) -> None:
         """A connection is up, its handshake is not done."""
@@ -166,7 +165,6 @@ class LinkProtocol(LinkConnection):
         )
 
     def half_open(self) -> int | None:
-        """A number that grows as an incomplete frame does; None if there is none."""
         rest = self._reader.rest
         return rest.changes if rest.kept else None
 
@@ -175,7 +173,6 @@ class LinkProtocol(LinkConnection):
         self._break(ProtocolError(f"half a frame stood still for {seconds:g} s"))
 
     def on_ended(self, reason: str) -> None:
-        """We refuse or abort the connection."""
         if self.peer.ended():
             self._unlink(reason)
         else:
@@ -186,7 +183,6 @@ class LinkProtocol(LinkConnection):
         self._owner.link_down(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         if self.peer.ended():
             self._unlink(reason.getErrorMessage())
         self._owner.link_closed(self)

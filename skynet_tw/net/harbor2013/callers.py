@@ -18,7 +18,7 @@ from ...wire.control import Connect, Malformed, Name
 from ...wire.harbor2013 import Announcement
 from ..kit.connections import Connections
 from ..kit.links import AllLinks
-from .protocol import CallerProtocol
+from .protocol import CallerOwner, CallerProtocol
 
 #: Seconds of silence after which the master has told us of all harbors; it does so in
 #: one go, and never says how many there are.
@@ -39,7 +39,7 @@ class MasterWatcher(Protocol):
         """The connection is gone that the master dialed."""
 
 
-class HarborCallers2013:
+class HarborCallers2013(CallerOwner):
     """Accepts, watches and closes the connections that others dial.
 
     :param links: all links of the node, these among them.
@@ -111,7 +111,6 @@ class HarborCallers2013:
     # What the connections say: CallerOwner
 
     def caller_opened(self, caller: CallerProtocol) -> None:
-        """A connection is up; nobody knows yet whose."""
         self.connections.add(caller)
         if self._links.closing:
             caller.abort("this node leaves")
@@ -124,11 +123,9 @@ class HarborCallers2013:
 
     @property
     def caller_frames(self) -> Callable[[int, list[Frame]], None]:
-        """What takes the messages of a read."""
         return self._links.receiver.frames_received
 
     def caller_is(self, caller: CallerProtocol, harbor: int) -> None:
-        """The connection is that of a harbor."""
         if self._links.paused:
             caller.read(False)
         self._do(self._members.caller_is(caller, harbor))
@@ -167,13 +164,11 @@ class HarborCallers2013:
         self._do(self._core.quiet() if self._watcher.expects_master else [])
 
     def caller_refused(self, caller: CallerProtocol, reason: str) -> None:
-        """We close the connection."""
         self._core.dropped(caller)
         if not self._links.closing:
             self._links.strangers.dropped(caller.peer_text, reason)
 
     def caller_closed(self, caller: CallerProtocol) -> None:
-        """The connection is closed."""
         self.connections.discard(caller)
         self._members.caller_lost(caller)
         if self._core.closed(caller) and not self._links.closing:

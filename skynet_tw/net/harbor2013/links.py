@@ -33,10 +33,10 @@ from ..kit.limits import ConnectionLimits
 from ..kit.links import AllLinks
 from ..kit.shell import Shell
 from .callers import HarborCallers2013, MasterWatcher
-from .protocol import CallerProtocol, LinkProtocol2013
+from .protocol import CallerProtocol, LinkOwner2013, LinkProtocol2013
 
 
-class HarborLinks2013(AllLinks):
+class HarborLinks2013(AllLinks, LinkOwner2013):
     """The connections of a harbor of 2013; see `AllLinks`.
 
     :param watcher: told of the master's connection.
@@ -82,7 +82,6 @@ class HarborLinks2013(AllLinks):
         )
 
     def linked(self) -> list[int]:
-        """The harbors that are linked now, in order."""
         return self._members.linked()
 
     def infos(self) -> list[LinkInfo]:
@@ -106,7 +105,6 @@ class HarborLinks2013(AllLinks):
         return infos
 
     def accept(self) -> CallerProtocol:
-        """Make the protocol of a connection that somebody opened."""
         return CallerProtocol(self.callers)
 
     def waiting_for(self, address: str) -> str | None:
@@ -191,7 +189,6 @@ class HarborLinks2013(AllLinks):
     # What the connections say: LinkOwner2013
 
     def link_connected(self, protocol: LinkProtocol2013) -> None:
-        """A connection is up."""
         self._dialed.add(protocol)
         if self.closing or protocol.harbor not in self.dialers:
             protocol.abort("it is not wanted any more")
@@ -200,38 +197,31 @@ class HarborLinks2013(AllLinks):
         self._do(self._members.connected(protocol.harbor))
 
     def link_busy(self, protocol: LinkProtocol2013) -> None:
-        """The transport is full."""
         self.receiver.link_busy(protocol.harbor)
 
     def link_free(self, protocol: LinkProtocol2013) -> None:
-        """The transport can take more."""
         assert protocol.link is not None
         self.receiver.link_ready(protocol.harbor, protocol.link)
 
     def link_down(self, protocol: LinkProtocol2013, reason: str, clean: bool) -> None:
-        """A connection that was up is not any more."""
         harbor = protocol.harbor
         if self._links.get(harbor) is protocol:
             del self._links[harbor]
             self._do(self._members.lost(harbor, reason, clean))
 
     def link_closed(self, protocol: LinkProtocol2013) -> None:
-        """The connection is closed."""
         self._dialed.discard(protocol)
 
     # Watching, pausing, closing
 
     def sweep(self) -> None:
-        """Close connections that keep us waiting."""
         self.strangers.sweep()
         self.callers.sweep()
 
     def read(self, on: bool) -> None:
-        """Read all harbors, or leave with them what they send."""
         self.callers.read(on)
 
     def close_connections(self) -> list[Deferred[None]]:
-        """Write what is left, and close; each fires when a part is closed."""
         # Nothing begins any more; what is lost is lost.
         self._shell.only(Lost)
         for harbor in list(self._timers):
@@ -241,7 +231,6 @@ class HarborLinks2013(AllLinks):
         return [self._dialed.when_empty(), self.callers.close()]
 
     def abort(self) -> None:
-        """Close at once what is not closed yet."""
         for protocol in self._dialed:
             protocol.abort("this node leaves")
         self.callers.abort()

@@ -38,7 +38,6 @@ class BackConnection(GreetingConnection):
         self.harbor = harbor
 
     def opened(self) -> None:
-        """The harbor took our call."""
         self.watch_pressure()
         self._factory.reached(self)
         self.greeted()
@@ -48,7 +47,6 @@ class BackConnection(GreetingConnection):
         self.abort(str(OtherWire(theirs="modern", ours="2013")))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         self._factory.unreached(self, self.ended or reason.getErrorMessage())
         super().connectionLost(reason)
 
@@ -87,14 +85,12 @@ class HarborMasterFactory2013(MasterFactory):
         self._errors: dict[int, str] = {}
 
     def closing(self) -> list[Deferred[None]]:
-        """Close all connections; each Deferred fires when a part is closed."""
         closing = [*super().closing(), *self._dialers.stop_all()]
         for back in self._backs:
             back.close()
         return [*closing, self._backs.when_empty()]
 
     def abort(self) -> None:
-        """Close at once what is not closed yet."""
         super().abort()
         for back in self._backs:
             back.abort("the master ends")

@@ -9,11 +9,11 @@ from typing import ClassVar
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 
-from ...link.effects import MasterEvent
 from ...link.master_client2013 import MasterClientCore2013
 from ..kit.attempts import REFUSALS, REFUSED_PAUSE
 from ..kit.limits import ConnectionLimits
-from ..kit.master_client import MasterClient
+from ..kit.master_client import Joining, MasterClient
+from .callers import MasterWatcher
 
 #: Seconds that a master may take to dial us again by itself.
 DIALS_AGAIN = 1.0
@@ -22,7 +22,7 @@ DIALS_AGAIN = 1.0
 MAX_PAUSE = 3600.0
 
 
-class HarborJoining2013:
+class HarborJoining2013(Joining, MasterWatcher):
     """Registers with the master, and registers again.
 
     What the master says comes on another connection, which it dials.
@@ -58,18 +58,13 @@ class HarborJoining2013:
 
     @property
     def expects_master(self) -> bool:
-        """Whether we registered, and the master did not dial us since."""
         return self.client.connection is not None and not self._core.introduced
 
     def opened(self) -> None:
         """A connection is up; the core registers on it."""
         self._repeat_at = None
 
-    def heard(self, event: MasterEvent) -> None:
-        """Nothing comes on our own connection."""
-
     def dialed_back(self) -> None:
-        """The master has dialed us."""
         self._repeat_at = None
         self._introduced_at = self._clock.seconds()
         self.client.do(self._core.dialed_back())

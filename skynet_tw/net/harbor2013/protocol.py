@@ -23,7 +23,7 @@ SLOW = 65536
 
 
 class CallerOwner(Protocol):
-    """Whoever keeps the connections that were dialed by others."""
+    """Keeps the connections that others dial."""
 
     def caller_opened(self, caller: CallerProtocol) -> None:
         """A connection is up."""
@@ -67,7 +67,6 @@ class CallerProtocol(Connection):
         self.ignored = 0
 
     def opened(self) -> None:
-        """Somebody dialed us."""
         self._owner.caller_opened(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -95,24 +94,21 @@ class CallerProtocol(Connection):
             self.abort(str(error))
 
     def half_open(self) -> int | None:
-        """A number that grows as an incomplete frame does; None if there is none."""
         rest = self._reader.rest
         if not rest.kept:
             return None
-        # Who did not say yet who he is may not do so byte by byte.
+        # A caller must not identify itself byte by byte.
         return rest.changes if self.harbor else -(rest.missing // SLOW)
 
     def on_ended(self, reason: str) -> None:
-        """We refuse or abort the connection."""
         self._owner.caller_refused(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         self._owner.caller_closed(self)
 
 
 class LinkOwner2013(Protocol):
-    """Whoever keeps the links that we dial."""
+    """Keeps the links that we dial."""
 
     def link_connected(self, protocol: LinkProtocol2013) -> None:
         """A connection is up."""
@@ -149,7 +145,6 @@ class LinkProtocol2013(LinkConnection):
         self.harbor = harbor
 
     def opened(self) -> None:
-        """The harbor took our call."""
         self._up = True
         self.open_link(
             self.harbor,
@@ -172,7 +167,6 @@ class LinkProtocol2013(LinkConnection):
         self.half_close()
 
     def on_ended(self, reason: str) -> None:
-        """We refuse or abort the connection."""
         self._unlink(reason, False)
 
     def _unlink(self, reason: str, clean: bool) -> None:
@@ -182,7 +176,6 @@ class LinkProtocol2013(LinkConnection):
             self._owner.link_down(self, reason, clean)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         clean = self._finishing and reason.check(ConnectionDone) is not None
         self._unlink(reason.getErrorMessage(), clean)
         self._owner.link_closed(self)

@@ -111,6 +111,10 @@ class Connection(Protocol):
             self.ended = reason
             self.on_ended(reason)
 
+    def half_open(self) -> int | None:
+        """A number that grows as an incomplete frame does; None if there is none."""
+        return None
+
     def on_ended(self, reason: str) -> None:
         """We refuse or abort the connection: its owner is to be told."""
 

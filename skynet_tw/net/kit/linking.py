@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_links,tests.net.test_harbor2013 -*-
+# -*- test-case-name: tests.net.test_remote,tests.net.test_harbor2013 -*-
 """The half of a link's connection that writes."""
 
 from __future__ import annotations

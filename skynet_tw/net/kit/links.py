@@ -46,7 +46,7 @@ class AllLinks:
         self.limits = limits
         self.dialers = Dialers(dial, clock, retry_policy)
         self.strangers = FoldedLog(f"port of harbor {own}")
-        #: Fired when all are linked of which the master told us at first.
+        #: Fires when every harbor that the master announced at first has linked.
         self.complete = OneShot()
         #: Whether no link is read.
         self.paused = False
@@ -80,7 +80,7 @@ class AllLinks:
         self.receiver.harbor_gone(effect.harbor, effect.reason)
 
     def when_complete(self) -> Deferred[None]:
-        """Fire when all harbors have linked of which the master told us at first.
+        """Fire when every harbor that the master announced at first has linked.
 
         It fails with `BootFailed` if we leave before.
         """

@@ -34,7 +34,6 @@ class MasterConnection(Connection):
         self._factory = factory
 
     def opened(self) -> None:
-        """Somebody connected."""
         self.watch_pressure()
         self._factory.opened(self)
 
@@ -48,7 +47,6 @@ class MasterConnection(Connection):
         self._factory.ended(self, reason)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         self._factory.closed(self, reason.getErrorMessage())
 
 
@@ -94,15 +92,12 @@ class MasterFactory(Factory):
         )
 
     def startFactory(self) -> None:
-        """A port begins to listen."""
         self._sweeper.start()
 
     def stopFactory(self) -> None:
-        """No port listens any more."""
         self._sweeper.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> MasterConnection:
-        """Somebody connected."""
         return MasterConnection(self)
 
     def close(self) -> Deferred[None]:

@@ -30,13 +30,18 @@ from .shell import Shell
 
 
 class Joining(Protocol):
-    """How a master of one wire accepts a harbor: what differs between the wires."""
+    """How a master of one wire accepts a harbor: what differs between the wires.
+
+    `opened`, `heard` and `check` do nothing where a wire does not need them.
+    """
 
     def opened(self) -> None:
         """Our connection to the master is up."""
+        return
 
     def heard(self, event: MasterEvent) -> None:
         """The master has said something on it."""
+        return
 
     def wanted(self, master: str) -> str:
         """What is waited for until we are joined, in words.
@@ -52,6 +57,7 @@ class Joining(Protocol):
 
     def check(self, now: float) -> None:
         """Look now and then at a master that has accepted us."""
+        return
 
 
 class ClientConnection(GreetingConnection):
@@ -77,7 +83,6 @@ class ClientConnection(GreetingConnection):
             self._client.received(self, data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed, by whomever."""
         self._client.closed(self, self.ended or reason.getErrorMessage())
         super().connectionLost(reason)
 
