@@ -33,9 +33,6 @@ class ModernWorld(World):
     def known_to_master(self) -> list[int]:
         return sorted(self.table.slaves)
 
-    def names_of_master(self) -> dict[str, int]:
-        return self.table.names
-
     def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
         # It is not told of older harbors, but dialed by them.
         return [("ready", older)]

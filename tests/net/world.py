@@ -162,20 +162,17 @@ class World(SynchronousTestCase):
 
     def make_remote(self, harbor: int, address: str, wire: str) -> IRemote:
         """Make the remote layer of a harbor."""
-        return (
-            WIRES[wire]
-            .load()
-            .member(
-                harbor,
-                address,
-                self.network.server(address),
-                self.network.client(MASTER),
-                self.network.client,
-                self.clock,
-                master_address=MASTER,
-                retry_policy=self.retry_policy,
-                limits=self.limits,
-            )
+        makers = WIRES[wire].load()
+        return makers.member(
+            harbor,
+            address,
+            self.network.server(address),
+            self.network.client(MASTER),
+            self.network.client,
+            self.clock,
+            master_address=MASTER,
+            retry_policy=self.retry_policy,
+            limits=self.limits,
         )
 
     def make_master(self) -> MasterFactory:
@@ -200,7 +197,8 @@ class World(SynchronousTestCase):
 
     def names_of_master(self) -> dict[str, int]:
         """The names that the master knows, with their owners."""
-        raise NotImplementedError
+        assert self.factory is not None
+        return self.factory.master.names
 
     def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
         """What a newcomer reports of the one harbor that was there before it."""

@@ -70,9 +70,6 @@ class World2013(World):
     def known_to_master(self) -> list[int]:
         return sorted(self.table.slaves)
 
-    def names_of_master(self) -> dict[str, int]:
-        return self.table.names
-
     def newcomer_reports(self, older: int) -> list[tuple[Any, ...]]:
         return [("expected", older), ("ready", older)]
 
