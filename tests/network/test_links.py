@@ -144,26 +144,6 @@ class LinkTests(NetworkTestCase):
                 nodes.stop()
                 master.stop()
 
-    def test_stop_answers_callers(self) -> None:
-        """A node that stops answers those who wait for its actors; then it is gone."""
-        for seed in range(8):
-            with self.nodes(seed) as nodes:
-                one, two, three = self.three(nodes)
-                clients = [one.node.client(), two.node.client()]
-                calls = [c.call("THREE", "HANG") for c in clients for _ in range(20)]
-                watched = [c.watch(self.peer(nodes, three).handle) for c in clients]
-                nodes.run(3)
-                nodes.stop(three)
-                self.balanced(nodes)
-                for call in calls:
-                    nodes.run(0.2)
-                    self.failed(call, RemoteError)
-                for watch in watched:
-                    self.successResultOf(watch)
-                nodes.run(2)
-                error = self.failed(clients[0].call("THREE", "ECHO"), PeerDown)
-                self.assertTrue(error.retry_safe)
-
     def test_node_back(self) -> None:
         """A node that stopped comes back under its id and name, and is found again."""
         for seed in range(8):
@@ -220,3 +200,33 @@ class LinkTests(NetworkTestCase):
                 self.assertEqual(
                     [s.node.ledger.late_answers for s in (one, two, three)], [1, 1, 1]
                 )
+
+
+class StopTests(NetworkTestCase):
+    """A node that stops in order."""
+
+    def test_stop_answers_callers(self) -> None:
+        """A node that stops answers those who wait for its actors; then it is gone."""
+        for seed in range(8):
+            with self.nodes(seed) as nodes:
+                one, two, three = self.three(nodes)
+                clients = [one.node.client(), two.node.client()]
+                calls = [c.call("THREE", "HANG") for c in clients for _ in range(20)]
+                watched = [c.watch(self.peer(nodes, three).handle) for c in clients]
+                nodes.run(3)
+                nodes.stop(three)
+                self.balanced(nodes)
+                for call in calls:
+                    nodes.run(0.2)
+                    self.failed(call, RemoteError)
+                for watch in watched:
+                    self.successResultOf(watch)
+                nodes.run(8)
+                error = self.failed(clients[0].call("THREE", "ECHO"), PeerDown)
+                self.assertTrue(error.retry_safe)
+
+
+class StopTests2013(StopTests):
+    """The same on the wire of 2013."""
+
+    wire = "2013"

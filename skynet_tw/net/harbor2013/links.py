@@ -228,7 +228,11 @@ class HarborLinks2013(AllLinks, LinkOwner2013):
             self._await(harbor, None)
         for protocol in self._dialed:
             protocol.close()
-        return [self._dialed.when_empty(), self.callers.close()]
+        # To close what a harbor writes to is to break its link: it would count its
+        # calls as lost before the last answers, which come on ours, have reached it.
+        self.callers.read(False)
+        closed = self._dialed.when_empty()
+        return [closed.addCallback(lambda _: self.callers.close())]
 
     def abort(self) -> None:
         for protocol in self._dialed:
