@@ -253,6 +253,18 @@ class SlaveTests(ModernWorld):
         self.assertIsNotNone(self.slave.lost)
         self.assertIsNotNone(self.one.receiver.names.get("NAME"))
 
+    def test_reads_slowly(self) -> None:
+        """A slave that reads all now and then stays, though it is full at each look."""
+        assert self.slave.transport is not None
+        for _ in range(6):
+            self.slave.transport.pauseProducing()  # type: ignore[attr-defined]
+            for index in range(10_000):
+                self.one.remote.register("NAME", 0x01000001 + index % 5)
+            self.run_for(7)
+            self.slave.transport.resumeProducing()  # type: ignore[attr-defined]
+            self.run_for(0.05)
+        self.assertIsNone(self.slave.lost)
+
     def test_names_of_others(self) -> None:
         """A name that belongs to another harbor stays where it is, for all."""
         self.one.remote.register("X", 0x01000007)
