@@ -42,9 +42,9 @@ class LinkInfo:
 
 
 class ILink(Interface):
-    """One established way to one other harbor."""
+    """One established way to one peer."""
 
-    harbor: int = Attribute("The id of the harbor at the other end.")
+    peer: Peer = Attribute("Who is at the other end.")
 
     def send(
         destination: int, source: int, ptype: int, session: int, payload: bytes
@@ -136,23 +136,23 @@ class IRemote(Interface):
 class IRemoteReceiver(Interface):
     """A node, as its remote layer sees it."""
 
-    def frames_received(harbor: int, frames: list[Frame]) -> None:
+    def frames_received(peer: Peer, frames: list[Frame]) -> None:
         """Take the messages that one read brought, in order."""
 
-    def link_ready(harbor: int, link: ILink) -> None:
+    def link_ready(peer: Peer, link: ILink) -> None:
         """A link is up, or can take more after `link_busy`."""
 
-    def link_busy(harbor: int) -> None:
+    def link_busy(peer: Peer) -> None:
         """The transport is full: send nothing until the next `link_ready`."""
 
-    def link_lost(harbor: int, reason: str) -> None:
+    def link_lost(peer: Peer, reason: str) -> None:
         """The link broke; what was written may have run.  It may come back."""
 
-    def harbor_expected(harbor: int) -> None:
-        """The master told us of a harbor which is being linked."""
+    def peer_expected(peer: Peer) -> None:
+        """The master told us of a peer which is being linked."""
 
-    def harbor_gone(harbor: int, reason: str) -> None:
-        """The harbor has neither a link nor the master's word that it lives."""
+    def peer_gone(peer: Peer, reason: str) -> None:
+        """The peer has neither a link nor the master's word that it lives."""
 
     def name_known(name: str, handle: int) -> None:
         """The master announced who owns a global name."""

@@ -48,11 +48,11 @@ class Receiver:
         self._outgoing.channel(peer).lost(reason)
         self._core.scheduler.run()
 
-    def harbor_expected(self, peer: Peer) -> None:
+    def peer_expected(self, peer: Peer) -> None:
         """Let messages wait for a peer which is on its way."""
         self._outgoing.channel(peer).expected()
 
-    def harbor_gone(self, peer: Peer, reason: str) -> None:
+    def peer_gone(self, peer: Peer, reason: str) -> None:
         """Refuse what waits for a peer, and what is sent to it from now on."""
         self._outgoing.channel(peer).gone(reason)
         if isinstance(peer, int):

@@ -68,10 +68,10 @@ class Recorder:
         self.busy.discard(harbor)
         self.events.append(("lost", harbor))
 
-    def harbor_expected(self, harbor: int) -> None:
+    def peer_expected(self, harbor: int) -> None:
         self.events.append(("expected", harbor))
 
-    def harbor_gone(self, harbor: int, reason: str) -> None:
+    def peer_gone(self, harbor: int, reason: str) -> None:
         assert harbor not in self.links
         self.events.append(("gone", harbor))
 

@@ -50,8 +50,8 @@ class FakeLink:
     :param room: how many flushes the transport takes until it says it is busy.
     """
 
-    def __init__(self, remote: FakeRemote, harbor: Peer, room: int | None) -> None:
-        self.harbor = harbor
+    def __init__(self, remote: FakeRemote, peer: Peer, room: int | None) -> None:
+        self.peer = peer
         self.room = room
         self.flushes = 0
         self._remote = remote
@@ -69,7 +69,7 @@ class FakeLink:
         if self.room is not None:
             self.room -= 1
             if self.room <= 0:
-                self._remote.receiver.link_busy(self.harbor)
+                self._remote.receiver.link_busy(self.peer)
 
 
 @implementer(IRemote)
@@ -180,7 +180,7 @@ class FakeRemote:
     def gone(self, harbor: Peer, reason: str = "the master said so") -> None:
         """A harbor is gone."""
         self.departed.add(harbor)
-        self.receiver.harbor_gone(harbor, reason)
+        self.receiver.peer_gone(harbor, reason)
 
     def known(self, name: str, handle: int) -> None:
         """The master tells a name."""

@@ -272,7 +272,7 @@ class BalanceTests(NodeTestCase):
         for wait in walk.waits:
             wait.callback(None)
         for harbor in HARBORS:
-            world.remote.receiver.harbor_expected(harbor)
+            world.remote.receiver.peer_expected(harbor)
             world.remote.up(harbor)
         world.later(40)
         self.assertEqual(world.balance, 0)

@@ -67,7 +67,7 @@ class OrderTests(NodeTestCase):
                 remote.lost(2)
                 up = busy = False
             elif event == 5 and not up:
-                remote.receiver.harbor_expected(2)
+                remote.receiver.peer_expected(2)
             elif event == 6:
                 one.turn(random.choice([0.1, 1, 2]))
             elif event == 7 and n > 100:

@@ -341,7 +341,7 @@ class OutgoingTests(NodeTestCase):
     def test_comes_back(self) -> None:
         """A harbor that is expected again, or linked again, is no longer gone."""
         self.remote.gone(2)
-        self.remote.receiver.harbor_expected(2)
+        self.remote.receiver.peer_expected(2)
         self.client.send(FAR, 1)
         self.remote.up(2)
         self.assertEqual(numbers(self.remote.take()), [1])

@@ -113,7 +113,8 @@ class HarborLinks(AllLinks, LinkOwner):
             self._members.dialed(expected, True)
 
     def link_up(self, protocol: LinkProtocol, link: Link) -> None:
-        harbor = link.harbor
+        harbor = protocol.peer.harbor
+        assert harbor is not None
         dialed = protocol.peer.expected is not None
         self._pending.leave(protocol)
         self._links[harbor] = protocol

@@ -68,7 +68,7 @@ class AllLinks:
 
     def expected(self, effect: Expected) -> None:
         """The master told us of a harbor."""
-        self.receiver.harbor_expected(effect.harbor)
+        self.receiver.peer_expected(effect.harbor)
 
     def gone(self, effect: Gone) -> None:
         """There is no such harbor any more."""
@@ -77,7 +77,7 @@ class AllLinks:
             harbor=effect.harbor,
             reason=effect.reason,
         )
-        self.receiver.harbor_gone(effect.harbor, effect.reason)
+        self.receiver.peer_gone(effect.harbor, effect.reason)
 
     def when_complete(self) -> Deferred[None]:
         """Fire when every harbor that the master announced at first has linked.

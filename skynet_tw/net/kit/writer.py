@@ -11,25 +11,25 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.tcp import Connection
 from zope.interface import implementer
 
-from ...interfaces import ILink
+from ...interfaces import ILink, Peer
 from ...wire.harbor import FrameWriter
 
 
 @implementer(ILink)
 class Link:
-    """What messages for one harbor are written to.
+    """What messages for one peer are written to.
 
-    :param harbor: the id of the harbor at the other end.
+    :param peer: who is at the other end.
     :param frames: collects them in the form of the wire.
     :param write: writes bytes.
     """
 
-    __slots__ = ("_take", "_write", "harbor", "send", "written")
+    __slots__ = ("_take", "_write", "peer", "send", "written")
 
     def __init__(
-        self, harbor: int, frames: FrameWriter, write: Callable[[bytes], None]
+        self, peer: Peer, frames: FrameWriter, write: Callable[[bytes], None]
     ) -> None:
-        self.harbor = harbor
+        self.peer = peer
         #: The collector's own method: a link adds nothing to it, and no time.
         self.send = frames.send
         self._take = frames.take
