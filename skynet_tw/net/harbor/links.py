@@ -182,7 +182,7 @@ class HarborLinks(AllLinks, LinkOwner):
             return
         for protocol in list(self._links.values()):
             if protocol.progress.stands(protocol.half_open(), now) >= stall:
-                protocol.stall(stall)
+                protocol.blame(f"half a frame stood still for {stall:g} s")
 
     def read(self, on: bool) -> None:
         for protocol in list(self._links.values()):

@@ -11,7 +11,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ...errors import ProtocolError
 from ...interfaces import Frame, LinkInfo
 from ...link.effects import Close, Linked, Write
 from ...link.peer import Peer
@@ -103,7 +102,7 @@ class LinkProtocol(LinkConnection):
         if frames:
             self._deliver(self._harbor, frames)
         if self._reader.error is not None:
-            self._break(self._reader.error)
+            self.blame(str(self._reader.error))
         elif self._reader.rest.kept or self._wide:
             self._widen(self._reader.rest.missing)
 
@@ -136,16 +135,16 @@ class LinkProtocol(LinkConnection):
         if linked.rest:
             self.dataReceived(linked.rest)
 
-    def _break(self, error: ProtocolError) -> None:
-        """Give up a link whose peer broke the protocol."""
+    def blame(self, reason: str) -> None:
+        """Abort a link for what its peer does, and log that."""
         if self.ended is None:
             self._log.warn(
                 "dropped the link to harbor {harbor} at {peer}: {reason}",
                 harbor=self._harbor,
                 peer=self.peer_text,
-                reason=str(error),
+                reason=reason,
             )
-            self.abort(str(error))
+            self.abort(reason)
 
     @property
     def is_linked(self) -> bool:
@@ -167,10 +166,6 @@ class LinkProtocol(LinkConnection):
     def half_open(self) -> int | None:
         rest = self._reader.rest
         return rest.changes if rest.kept else None
-
-    def stall(self, seconds: float) -> None:
-        """Give up a link whose peer left half a frame open for so long."""
-        self._break(ProtocolError(f"half a frame stood still for {seconds:g} s"))
 
     def on_ended(self, reason: str) -> None:
         if self.peer.ended():
