@@ -42,9 +42,11 @@ _trailer_and_length_at = Struct(">IIII").unpack_from
 class FrameReader:
     """Decodes the frames of one link."""
 
-    __slots__ = ("error", "rest")
+    __slots__ = ("bytes_read", "error", "rest")
 
     def __init__(self) -> None:
+        #: All bytes that were fed so far.
+        self.bytes_read = 0
         #: The frame that has begun and is not complete.
         self.rest = Remainder()
         #: Set once a frame is malformed: from there on nothing can be decoded.
@@ -63,6 +65,7 @@ class FrameReader:
             for start in range(0, len(data), _AT_ONCE):
                 frames += self.feed(data[start : start + _AT_ONCE])
             return frames
+        self.bytes_read += len(data)
         if self.rest.kept:
             joined = self.rest.join(data)
             if joined is None:
@@ -100,9 +103,11 @@ class FrameReader:
 class FrameWriter:
     """Collects frames, so that many of them become one write."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_pieces", "bytes_written")
 
     def __init__(self) -> None:
+        #: All bytes that were taken so far.
+        self.bytes_written = 0
         self._pieces: list[bytes] = []
 
     def send(
@@ -123,4 +128,5 @@ class FrameWriter:
         """Return all frames that were collected since the last time, joined."""
         data = b"".join(self._pieces)
         self._pieces.clear()
+        self.bytes_written += len(data)
         return data

@@ -186,9 +186,11 @@ class FrameReader:
     source of each frame whom it is from, and skips empty ones.
     """
 
-    __slots__ = ("_fresh", "announcements", "error", "rest")
+    __slots__ = ("_fresh", "announcements", "bytes_read", "error", "rest")
 
     def __init__(self) -> None:
+        #: All bytes that were fed so far.
+        self.bytes_read = 0
         #: The frame that has begun and is not complete.
         self.rest = Remainder()
         #: What control frames said; to be taken out after each `feed`.
@@ -208,6 +210,7 @@ class FrameReader:
             for start in range(0, len(data), _AT_ONCE):
                 batches += self.feed(data[start : start + _AT_ONCE])
             return batches
+        self.bytes_read += len(data)
         if self.rest.kept:
             joined = self.rest.join(data)
             if joined is None:

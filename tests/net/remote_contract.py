@@ -365,6 +365,33 @@ class LinkContract(World):
         self.assertEqual(one.receiver.events, [("busy", 2), ("free", 2)])
         self.assertEqual(len(two.receiver.got(1)), 10)
 
+    def test_links(self) -> None:
+        """Each link tells its peer, its age, its bytes, and whether it is full."""
+        one, two = self.pair()
+        self.meet(one, two)
+        before = [node.remote.links()[0] for node in (one, two)]
+        for _ in range(10):
+            one.receiver.send(2, bytes(50_000))
+        self.run_for(5)
+        [to_two], [to_one] = one.remote.links(), two.remote.links()
+        self.assertEqual((to_two.peer, to_one.peer), (2, 1))
+        for then, now in zip(before, (to_two, to_one), strict=True):
+            self.assertAlmostEqual(now.seconds - then.seconds, 5, places=3)
+            self.assertEqual(now.address, then.address)
+            self.assertFalse(now.is_full)
+        written = to_two.bytes_out - before[0].bytes_out
+        self.assertGreater(written, 500_000)
+        self.assertEqual(to_one.bytes_in - before[1].bytes_in, written)
+        two.remote.pause_reading()
+        for _ in range(10):
+            one.receiver.send(2, bytes(50_000))
+        self.assertTrue(one.remote.links()[0].is_full)
+        two.remote.resume_reading()
+        self.run_for()
+        self.leave(two)
+        self.run_for()
+        self.assertEqual(one.remote.links(), [])
+
     def test_pause_covers_new_links(self) -> None:
         """A link that comes up while nothing is read is not read either.
 

@@ -97,7 +97,6 @@ class LinkProtocol(LinkConnection):
         if self.link is None:
             self._greet(data)
             return
-        self.bytes_read += len(data)
         frames = self._reader.feed(data)
         if frames:
             self._deliver(self._harbor, frames)
@@ -158,8 +157,8 @@ class LinkProtocol(LinkConnection):
             self._harbor,
             self.peer_text,
             now - self.up_at,
-            self.bytes_read,
-            self.link.written,
+            self._reader.bytes_read,
+            self.link.bytes_written,
             self.is_full,
         )
 

@@ -98,7 +98,7 @@ class HarborLinks2013(AllLinks, LinkOwner2013):
                     protocol.peer_text,
                     now - self._up_at.get(harbor, now),
                     read.get(harbor, 0),
-                    protocol.link.written,
+                    protocol.link.bytes_written,
                     protocol.is_full,
                 )
             )

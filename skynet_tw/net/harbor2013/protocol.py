@@ -73,7 +73,6 @@ class CallerProtocol(Connection):
         """Take one read; the messages in it are handed on at once."""
         if self.ended is not None:
             return
-        self.bytes_read += len(data)
         reader = self._reader
         for harbor, frames in reader.feed(data):
             if not self.harbor:
@@ -92,6 +91,11 @@ class CallerProtocol(Connection):
             self.refuse(str(error), NOTHING)
         else:
             self.abort(str(error))
+
+    @property
+    def bytes_read(self) -> int:
+        """All bytes that were read so far."""
+        return self._reader.bytes_read
 
     def half_open(self) -> int | None:
         rest = self._reader.rest

@@ -30,8 +30,6 @@ class Connection(Protocol):
         self.ended: str | None = None
         #: When it was opened, on its owner's clock.
         self.since = 0.0
-        #: Bytes that were read so far.
-        self.bytes_read = 0
         #: How what is half read or not yet written moves on, for the owner's sweep.
         self.progress = Progress()
         self._pressure: Pressure | None = None

@@ -24,7 +24,7 @@ class Link:
     :param write: writes bytes.
     """
 
-    __slots__ = ("_take", "_write", "peer", "send", "written")
+    __slots__ = ("_frames", "_take", "_write", "peer", "send")
 
     def __init__(
         self, peer: Peer, frames: FrameWriter, write: Callable[[bytes], None]
@@ -32,10 +32,14 @@ class Link:
         self.peer = peer
         #: The collector's own method: a link adds nothing to it, and no time.
         self.send = frames.send
+        self._frames = frames
         self._take = frames.take
         self._write = write
-        #: Bytes that were written so far.
-        self.written = 0
+
+    @property
+    def bytes_written(self) -> int:
+        """All bytes that were written so far."""
+        return self._frames.bytes_written
 
     def flush(self) -> None:
         """Write what was collected since the last time, in one piece.
@@ -44,7 +48,6 @@ class Link:
         """
         data = self._take()
         if data:
-            self.written += len(data)
             self._write(data)
 
     def close(self) -> None:
