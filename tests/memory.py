@@ -1,7 +1,8 @@
-"""The tests that need memory only: ``python -m tests.memory`` prints their modules.
+"""The tests that need nothing but memory.
 
-``make quick`` runs them, and ``tests.versions.matrix`` does on each Python.  A new
-module of tests is among them unless it is named here.
+``python -m tests.memory`` prints their modules, ``make quick`` runs them, and
+``tests.versions.matrix`` does so on each Python.  A new module of tests is among them
+unless it is named here.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The in-memory tests on the Pythons of the machine, on the versions we declare."""
+"""The in-memory tests on other Pythons and other versions of what we need."""

@@ -2,11 +2,10 @@
 
 The lowest versions that setup.cfg declares run on the oldest Python here, on this one,
 and on the newest; the newest versions run on all others and on the newest.  What this
-Python does with the newest is what ``make trial`` shows.  A Python that we claim and
-that is not here is named in the table at the end: it is not tested, and the table says
-so.
+Python does with the newest is what ``make trial`` shows.  The table at the end also
+names each Python that we claim and that is not here, as not tested.
 
-``python -m tests.versions.matrix --directory DIRECTORY``: where the environments are.
+``python -m tests.versions.matrix --directory DIRECTORY`` keeps its environments there.
 """
 
 from __future__ import annotations
