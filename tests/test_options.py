@@ -330,7 +330,8 @@ class FileTests(OptionsTestCase):
                 path = self.file(data)
                 line = self.refused("--config", path)
                 self.assertTrue(line.startswith(f"skynet: --config {path}: "), line)
-                self.assertIn(reason, line)
+                # tomli 2.0.0 quotes with the other mark.
+                self.assertIn(reason, line.replace('"', "'"))
         directory = str(_directory(self))
         line = self.refused("--config", directory)
         self.assertEqual(line, f"skynet: --config {directory}: Is a directory")
