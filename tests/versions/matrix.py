@@ -33,6 +33,9 @@ TIME_LIMIT = 900
 #: Pythons newer than the newest one claimed are looked for, too: so many of them.
 UNCLAIMED = 3
 
+#: Lines that are shown of what failed.
+TAIL = 200
+
 _RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 
 
@@ -166,7 +169,8 @@ def run(row: Row, directory: Path) -> Outcome:
 def _trial(python: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
     cores = os.cpu_count() or 1
     several = [f"-j{cores}"] if cores > 1 else []
-    command = [str(python), "-m", "twisted.trial", f"--temp-directory={scratch}"]
+    command = [str(python), "-m", "twisted.trial", "--reporter=text"]
+    command.append(f"--temp-directory={scratch}")
     return subprocess.run(
         [*command, *several, *memory.modules()],
         cwd=ROOT,
@@ -195,7 +199,7 @@ def main(arguments: list[str]) -> int:
         outcome = run(row, directory)
         good = good and outcome.passed
         if not outcome.passed:
-            print(outcome.output)
+            print("\n".join(outcome.output.splitlines()[-TAIL:]))
         seconds = f"{time.monotonic() - started:.1f} s"
         line = f"{row.python.version:<9} {row.versions}  {outcome.line} ({seconds})"
         print(line, flush=True)
