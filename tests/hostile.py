@@ -78,7 +78,7 @@ class Nameless(type):
     __repr__ = _refuse
     __str__ = _refuse
     __hash__ = _refuse
-    __eq__ = _refuse  # type: ignore[assignment]
+    __eq__ = _refuse
     __bool__ = _refuse
     __subclasscheck__ = _refuse
     __instancecheck__ = _refuse

@@ -52,14 +52,15 @@ class SystemdTests(TestCase):
         variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=master:harbor"
         script = f'exec env {variables} "$0" "$@"'
         command = ["/bin/sh", "-c", script, TWISTD, "--pidfile=", "-n", "skynet"]
-        reactor.spawnProcess(  # type: ignore[attr-defined]
+        descriptors: dict[int, int | str] = {0: 0, 1: "r", 2: "r"}
+        descriptors |= {number: it.fileno() for number, it in enumerate(sockets, 3)}
+        reactor.spawnProcess(
             process,
             command[0],
             [*command, *options],
             {"PATH": "/usr/bin:/bin"},
             str(ROOT),
-            childFDs={0: 0, 1: "r", 2: "r"}
-            | {number: it.fileno() for number, it in enumerate(sockets, 3)},
+            childFDs=descriptors,
         )
         self.addCleanup(process.stop, "KILL")
         await process.wait_for("node ready: harbor 1, 0 peers")

@@ -80,7 +80,7 @@ class DocsTests(SynchronousTestCase):
         """Run the tests of a test case, and return how many there were."""
         names = [name for name in dir(kind) if name.startswith("test")]
         result = reporter.TestResult()
-        unittest.TestSuite(map(kind, names)).run(result)  # type: ignore[arg-type]
+        unittest.TestSuite(map(kind, names)).run(result)
         wrong = [str(what) for what in (*result.errors, *result.failures)]
         self.assertEqual(wrong, [])
         self.assertEqual(result.successes, len(names))

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import Actor, RemoteError, SkynetError, command
+from skynet_tw.node.section import CriticalSection
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNodes
 
@@ -138,7 +139,7 @@ class Strange(Actor):
     program: Program
 
     def __init__(self) -> None:
-        self.section = None
+        self.section: CriticalSection | None = None
         self.act("init")
 
     def act(self, place: str) -> Any:
@@ -181,6 +182,7 @@ class Strange(Actor):
                 [Deferred.fromCoroutine(self.awaits(call)) for call in calls]
             )
         elif wait == "section":
+            assert self.section is not None
             async with self.section:
                 await self.sleep(0.01)
 

@@ -127,7 +127,7 @@ class KeyTests(SynchronousTestCase):
             hashes.append(place)
             place = (5 * place + 1) & mask
         taken = set(hashes)
-        late = []
+        late: list[int] = []
         n = 0
         while len(late) < 100:
             n += 1

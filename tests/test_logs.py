@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest.mock import ANY
 
 from hypothesis import given
@@ -85,7 +85,7 @@ class ObserverTests(SynchronousTestCase):
         file = io.TextIOWrapper(data, encoding, "strict", newline="")
         publisher = LogPublisher(logs.observer(file, form))
         lost: list[dict[str, Any]] = []
-        publisher.addObserver(lost.append)
+        publisher.addObserver(cast(ILogObserver, lost.append))
         for event in events:
             publisher(event)
         self.assertEqual(len(lost), len(events), lost)
@@ -249,10 +249,9 @@ class ProgramTests(SynchronousTestCase):
         top = keep_every_event(service, options, self)
         application = Application("skynet")
         top.setServiceParent(application)
-        self.assertEqual([*IService(application)], [top])
-        self.assertEqual(
-            [service], [top] if top is service else [*MultiService.__iter__(top)]
-        )
+        self.assertEqual([*cast(MultiService, IService(application))], [top])
+        within = [top] if top is service else [*cast(MultiService, top)]
+        self.assertEqual(within, [service])
         return application.getComponent(ILogObserver, None)
 
     def test_stdout(self) -> None:
@@ -329,7 +328,8 @@ class ProgramTests(SynchronousTestCase):
     def test_twist(self) -> None:
         """``twist`` makes its observer of ours, in the format that it would use."""
         for name, form in FORMATS.items():
-            options = {"logFormat": name, "fileLogObserverFactory": ANY}
+            options: dict[str, Any] = {"logFormat": name}
+            options["fileLogObserverFactory"] = ANY
             service = Service()
             self.assertIs(keep_every_event(service, options, self), service)
             file = io.TextIOWrapper(io.BytesIO(), "ascii")
@@ -380,7 +380,7 @@ class ProcessTests(TestCase):
         environment = {"PATH": "/usr/bin:/bin", **env}
         # A daemon keeps the last of these, so that its end is seen.
         pipes: Any = {0: "w", 1: "r", 2: "r", 3: "r"}
-        reactor.spawnProcess(  # type: ignore[attr-defined]
+        reactor.spawnProcess(
             process, command[0], command, environment, str(ROOT), childFDs=pipes
         )
         self.addCleanup(process.stop, "KILL")

@@ -42,7 +42,7 @@ WAYS: list[Callable[[Any], Any]] = [
     copy.copy,
     copy.deepcopy,
     *(
-        lambda value, n=n: pickle.loads(pickle.dumps(value, n))  # type: ignore[misc]
+        lambda value, n=n: pickle.loads(pickle.dumps(value, n))
         for n in range(2, pickle.HIGHEST_PROTOCOL + 1)
     ),
 ]
@@ -53,7 +53,7 @@ def all_errors() -> list[SkynetError]:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     kinds = [kind for kind in kinds if issubclass(kind, SkynetError)]
     made = [MADE[kind]() if kind in MADE else kind("a text") for kind in kinds]
-    made[0].note = "of a user"  # type: ignore[attr-defined]
+    vars(made[0])["note"] = "of a user"
     return made
 
 

@@ -85,7 +85,7 @@ class PlaceTests(SynchronousTestCase):
 
         class Rude(Exception):
             @property
-            def __traceback__(self) -> Any:
+            def __traceback__(self) -> Any:  # type: ignore[override]
                 raise SystemExit
 
         self.assertEqual(start_failed(Rude("x"), "game"), "Rude: x")

@@ -423,7 +423,7 @@ class PackTests(SynchronousTestCase):
             def __eq__(self, other: object) -> bool:
                 raise ValueError("not today")
 
-            @property
+            @property  # type: ignore[misc]
             def __class__(self) -> Any:
                 raise ValueError("no class")
 
@@ -483,7 +483,7 @@ class PackTests(SynchronousTestCase):
         values: dict[str, Any] = {
             "pack_function": print,
             "pack_lua_function": lambda: None,
-            "pack_thread": (i for i in ()),
+            "pack_thread": (i for i in [0]),
             "pack_full_userdata": sys.stdout,
             "pack_function_in_table": [1, print],
             "pack_function_as_key": {print: 1},

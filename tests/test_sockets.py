@@ -15,8 +15,9 @@ import resource
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import permutations
-from typing import Any
+from typing import Any, cast
 from unittest import SkipTest
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -33,7 +34,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
@@ -134,7 +135,9 @@ class Probe(Actor):
 class Waiting(Probe):
     """Has started when its test says so."""
 
-    async def started(self, may_start: Deferred[None], *names: str) -> None:
+    async def started(  # type: ignore[override]
+        self, may_start: Deferred[None], *names: str
+    ) -> None:
         await super().started(*names)
         await may_start
         assert self.seen == []
@@ -274,7 +277,7 @@ class SocketTestCase(TestCase):
         self.failures: list[BootFailed] = []
         self.events = EventLoggingObserver()
         self.logged = Gate()
-        for observer in (self.events, self._logged):
+        for observer in (self.events, cast(ILogObserver, self._logged)):
             globalLogPublisher.addObserver(observer)
             self.addCleanup(globalLogPublisher.removeObserver, observer)
 
@@ -648,7 +651,7 @@ class StrangerTests(SocketTestCase):
         link.say((100_000).to_bytes(4, "big") + bytes(50_000))
         control = await self.connect(self.ports["master's port"], b"\x10\x0c")
         for raw in (link, control):
-            await raw.changed.when(lambda raw=raw: raw.lost)
+            await raw.changed.when(partial(getattr, raw, "lost"))
         self.assertEqual(len(self.lines("half a frame stood still")), 1)
         self.assertEqual(len(self.lines("did not say who it is")), 1)
         await self.assert_mesh(*self.probes)
@@ -659,7 +662,7 @@ class StrangerTests(SocketTestCase):
         count = self.room_for(SILENT)
         keeper = self.keepers[0]
         for what, port in self.ports.items():
-            self.events._events.clear()  # type: ignore[attr-defined]
+            self.events._events.clear()
             crowd: list[socket.socket] = []
             before = len(keeper.open)
             most = 0

@@ -65,7 +65,9 @@ class Counter(Actor):
 class Slow(Counter):
     """Has started when its test says so."""
 
-    async def started(self, may_start: Deferred[None], *names: str) -> None:
+    async def started(  # type: ignore[override]
+        self, may_start: Deferred[None], *names: str
+    ) -> None:
         await super().started(*names)
         await may_start
         assert self.seen == []

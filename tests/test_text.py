@@ -48,7 +48,7 @@ def refuse(*args: Any, **named: Any) -> NoReturn:
 class Untouchable(type):
     """A metaclass of which nothing may be asked."""
 
-    __name__ = property(refuse)  # type: ignore[assignment]
+    __name__ = property(refuse)
     __hash__ = __eq__ = __instancecheck__ = __subclasscheck__ = refuse
     __repr__ = __str__ = __getattribute__ = refuse
 
@@ -59,9 +59,9 @@ def hostile(base: type[Any], error: BaseException) -> Any:
     def method(*args: Any, **named: Any) -> NoReturn:
         raise error
 
-    names = ("__repr__", "__str__", "__len__", "__iter__", "__eq__", "__format__")
-    names += ("__getitem__", "items", "keys", "values", "__contains__", "__bool__")
-    names += ("encode", "isprintable", "__getattribute__", "bit_length")
+    names = ["__repr__", "__str__", "__len__", "__iter__", "__eq__", "__format__"]
+    names += ["__getitem__", "items", "keys", "values", "__contains__", "__bool__"]
+    names += ["encode", "isprintable", "__getattribute__", "bit_length"]
     namespace: dict[str, Any] = dict.fromkeys(names, method)
     namespace.update(
         __class__=property(method), __name__=property(method), __hash__=method
@@ -375,7 +375,7 @@ class ErrorTextTests(SynchronousTestCase):
                 def __str__(self) -> str:
                     if isinstance(what, BaseException):
                         raise what
-                    return what  # type: ignore[no-any-return]
+                    return what
 
             return Own("not this")
 

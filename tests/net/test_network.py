@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.error import (
     CannotListenError,
@@ -23,6 +24,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from skynet_tw.testing.network import MemoryNetwork
@@ -31,6 +33,11 @@ from skynet_tw.testing.transport import MemoryTransport
 WHERE = "host:1"
 
 
+def _itself(protocol: Protocol) -> Protocol:
+    return protocol
+
+
+@implementer(IPushProducer)
 class Notes(Protocol):
     """Notes what happens to it; also a producer that does."""
 
@@ -229,7 +236,7 @@ class MemoryNetworkTests(SynchronousTestCase):
             self.network = MemoryNetwork(self.clock, seed, (0.0, 0.1), 9)
             accepted = self.listen()
             client = Notes()
-            self.network.client(WHERE).connect(factory(lambda c=client: c))
+            self.network.client(WHERE).connect(factory(partial(_itself, client)))
             self.network.run(0.2)
             client.wire.write(bytes(range(100)))
             self.network.run(20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 from threading import Thread
 from types import coroutine
@@ -17,6 +18,10 @@ from skynet_tw.node.actor import Actor, command, dispatch
 from .support import Echo, NodeTestCase
 
 FAR = 0x0200000A
+
+
+def _hiding(name: str, handler: Callable[[Actor], None]) -> type:
+    return type("Hiding", (Actor,), {name: command(handler)})
 
 
 class ClassTests(NodeTestCase):
@@ -81,9 +86,7 @@ class ClassTests(NodeTestCase):
 
             handler.__name__ = name
             self.refused(
-                lambda name=name, handler=handler: type(
-                    "Hiding", (Actor,), {name: command(handler)}
-                ),
+                partial(_hiding, name, handler),
                 f"Actor.{name}",
             )
 
@@ -111,7 +114,7 @@ class ClassTests(NodeTestCase):
         handle, echo = self.spawn(world, Echo)
         self.patch(Echo, "ECHO", lambda self, *values: "class")
         self.assertEqual(self.call(world, handle, "ECHO"), "class")
-        echo.ECHO = lambda *values: "instance"  # type: ignore[method-assign]
+        echo.ECHO = lambda *values: "instance"  # type: ignore[method-assign, assignment]
         self.assertEqual(self.call(world, handle, "ECHO"), "instance")
 
     def test_awaitables(self) -> None:
@@ -187,7 +190,18 @@ class ArgumentTests(NodeTestCase):
 
     def test_addresses(self) -> None:
         """What is no address or name fails the Deferred."""
-        for dest in (None, True, 0, 1.5, [], ":xyz", -1, 2**40, b"NAME"):
+        destinations: tuple[Any, ...] = (
+            None,
+            True,
+            0,
+            1.5,
+            [],
+            ":xyz",
+            -1,
+            2**40,
+            b"NAME",
+        )
+        for dest in destinations:
             self.failureResultOf(
                 self.client.call(dest, "ECHO"),  # type: ignore[arg-type]
                 SkynetError,

@@ -106,7 +106,7 @@ class BacklogTests(NodeTestCase):
         one.turn()
         self.successResultOf(spawned)
         self.assertTrue(one.remote.reading)
-        self.assertEqual(len(context.actor.got), 60)  # type: ignore[attr-defined]
+        self.assertEqual(len(context.actor.got), 60)
         # One whose start waits for an answer over a link gets that answer.
         wait = Deferred()
         spawned = one.node.spawn(Late, wait, FAR)

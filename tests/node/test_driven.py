@@ -109,7 +109,7 @@ class User(Actor):
                 await self.call(dest, "SAME", 0)
             await self.call(dest, "WAIT", timeout=60)
 
-        self.work = Deferred.fromCoroutine(work())
+        self.work: Deferred[Any] = Deferred.fromCoroutine(work())
         self.work.addBoth(self.ends.append)
 
     @command

@@ -161,7 +161,7 @@ class Plain(Ending):
 class Slow(Ending):
     """Takes a second to end."""
 
-    async def stopped(self) -> None:  # type: ignore[override]
+    async def stopped(self) -> None:
         self.note("stops")
         await self.sleep(1)
         self.note("stopped")
@@ -194,7 +194,7 @@ class Saving(Ending):
         await super().started(log, name)
         self.dest = dest
 
-    async def stopped(self) -> None:  # type: ignore[override]
+    async def stopped(self) -> None:
         self.send(self.dest, "NOTE", "sent")
         self.note(f"saved {await self.call(self.dest, 'ECHO', 'state')}")
 
@@ -202,7 +202,7 @@ class Saving(Ending):
 class Hanging(Ending):
     """Never ends."""
 
-    async def stopped(self) -> None:  # type: ignore[override]
+    async def stopped(self) -> None:
         self.note("stops")
         try:
             await Deferred()
@@ -324,7 +324,7 @@ class StoppedTests(EndingTestCase):
         """A call to itself fails at once, as nobody would answer it."""
 
         class Foolish(Ending):
-            async def stopped(self) -> None:  # type: ignore[override]
+            async def stopped(self) -> None:
                 try:
                     await self.call(self.handle, "ECHO")
                 except SkynetError:
@@ -348,7 +348,7 @@ class StoppedTests(EndingTestCase):
         """One that raises is logged, and the actor is gone all the same."""
 
         class Raising(Ending):
-            async def stopped(self) -> None:  # type: ignore[override]
+            async def stopped(self) -> None:
                 await self.sleep(1)
                 raise SystemExit(3)
 
@@ -808,7 +808,7 @@ class StartedTests(EndingTestCase):
         """``started`` may be a plain function, or return a Deferred."""
 
         class Simple(Echo):
-            def started(self, value: int) -> None:  # type: ignore[override]
+            def started(self, value: int) -> None:
                 self.got.append(value)
 
         class Promise(Echo):
@@ -832,7 +832,7 @@ class StartedTests(EndingTestCase):
         """A plain one that raises fails the spawn as a coroutine does."""
 
         class Simple(Echo):
-            def started(self, value: int) -> None:  # type: ignore[override]
+            def started(self, value: int) -> None:
                 raise KeyError(value)
 
         for args, kind in [((5,), KeyError), ((), TypeError)]:
@@ -980,7 +980,7 @@ class StopTests(NodeTestCase):
         for error in (KeyError, SystemExit, KeyboardInterrupt, GeneratorExit):
 
             class Raising(Ending):
-                async def stopped(self) -> None:  # type: ignore[override]
+                async def stopped(self) -> None:
                     self.note("raises")
                     raise error  # noqa: B023
 

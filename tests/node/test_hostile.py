@@ -8,7 +8,8 @@ import traceback
 import types
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from twisted.internet.defer import (
     CancelledError,
@@ -16,7 +17,7 @@ from twisted.internet.defer import (
     gatherResults,
     inlineCallbacks,
 )
-from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 
 from skynet_tw.errors import RemoteError
 from skynet_tw.handle import Handle
@@ -149,6 +150,11 @@ class Caller(Actor):
             self.got.append(error)
         else:
             self.got.append(("value", value))
+
+
+def _next(deeds: list[Callable[[], Any]]) -> Any:
+    """Do the last deed of those left."""
+    return deeds.pop()()
 
 
 class HostileTestCase(NodeTestCase):
@@ -357,8 +363,9 @@ class TextTests(HostileTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.events: list[LogEvent] = []
-        globalLogPublisher.addObserver(self._note)
-        self.addCleanup(globalLogPublisher.removeObserver, self._note)
+        observer = cast(ILogObserver, self._note)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def _note(self, event: LogEvent) -> None:
         self.events.append(event)
@@ -537,7 +544,7 @@ class ResultTests(HostileTestCase):
             with self.case(name) as world:
                 handle, actor = self.spawn(world, Hostile)
                 values = (1, make(), make())
-                actor.deed = lambda values=values: values
+                actor.deed = partial(tuple, values)
                 got = self.near(world, handle, "PLAIN")
                 self.assertIs(got[1], values)
                 [sent] = self.from_far(world, handle, "PLAIN")
@@ -710,7 +717,7 @@ class LifeTests(HostileTestCase):
         """A plain ``started`` may raise anything as well."""
 
         class Plain(Actor):
-            def started(self, make: Any) -> None:  # type: ignore[override]
+            def started(self, make: Any) -> None:
                 raise make()
 
         for name, make in ERRORS.items():
@@ -1115,7 +1122,7 @@ class WaitTests(HostileTestCase):
                 client = world.node.client()
                 calls = [client.call(handle, "SHARE") for _ in range(3)]
                 deeds = [raising(make), lambda: None, raising(make)]
-                actor.deed = lambda deeds=deeds: deeds.pop()()
+                actor.deed = partial(_next, deeds)
                 self.call(world, handle, "FIRE")
                 world.turn()
                 self.failureResultOf(calls[0], RemoteError)

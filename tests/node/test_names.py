@@ -125,7 +125,10 @@ class GlobalNameTests(NodeTestCase):
 
         Whether it is another's, the remote layer judges by the rules of its wire.
         """
-        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        events = EventLoggingObserver.createWithCleanup(
+            self,  # type: ignore[arg-type]
+            globalLogPublisher,
+        )
         self.one.remote.up(2)
         for confirmed in (True, False):
             registered = self.echo.register("ECHO")

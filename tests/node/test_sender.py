@@ -624,7 +624,7 @@ class NobodyTests(NodeTestCase):
                 case.refused(self)
                 seen.append("forked")
 
-            async def stopped(self) -> None:  # type: ignore[override]
+            async def stopped(self) -> None:
                 case.refused(self)
                 await self.call(case.echo, "ECHO")
                 case.refused(self)

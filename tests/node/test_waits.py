@@ -74,9 +74,12 @@ class WaitsTests(SynchronousTestCase):
         gone = [self.waits.add(key, 1, ONE) for key in "aab"]
         left = self.waits.add("a", 1, TWO)
         asked: list[int] = []
-        self.waits.callers_gone(
-            lambda handle: not asked.append(handle) and handle == ONE
-        )
+
+        def has_gone(handle: int) -> bool:
+            asked.append(handle)
+            return handle == ONE
+
+        self.waits.callers_gone(has_gone)
         self.assertEqual(asked, [ONE, TWO])  # once each, whatever it waits for
         for wait in gone:
             self.assertIs(self.successResultOf(wait), REDIRECTED)

@@ -60,11 +60,11 @@ class Swapping(Sender):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._pending: int | None = None
-        self.send = self._start  # type: ignore[method-assign]
+        self.send = self._start  # type: ignore[method-assign, assignment]
 
     def _start(self, message: int) -> None:
         self._pending = message
-        self.send = self._wait  # type: ignore[method-assign]
+        self.send = self._wait  # type: ignore[method-assign, assignment]
         self.connect()
 
     def _wait(self, message: int) -> None:
@@ -72,7 +72,7 @@ class Swapping(Sender):
 
     def is_connected(self) -> None:
         super().is_connected()
-        self.send = self.arrived.append  # type: ignore[method-assign]
+        self.send = self.arrived.append  # type: ignore[method-assign, assignment]
         if self._pending is not None:
             self.send(self._pending)
 
