@@ -20,7 +20,7 @@ from itertools import permutations
 from typing import Any, cast
 from unittest import SkipTest
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.interfaces import (
@@ -338,10 +338,10 @@ class SocketTestCase(TestCase):
         self.addCleanup(self.stop, service)
         return service
 
-    def stop(self, service: NodeService) -> Deferred[None] | None:
+    def stop(self, service: NodeService) -> Deferred[None]:
         """Stop a node, once; its books must balance."""
         if not service.running:
-            return None
+            return succeed(None)
         node = service.node
         self.assertEqual(node.ledger.balance(node.status().ledger.waiting), 0)
         return service.stopService()

@@ -156,7 +156,7 @@ class ShownTests(SynchronousTestCase):
 
     def test_as_repr(self) -> None:
         """A value of usual size looks as it does in Python."""
-        for value in [
+        values: list[Any] = [
             None,
             True,
             -5,
@@ -180,7 +180,8 @@ class ShownTests(SynchronousTestCase):
             ValueError(),
             print,
             object,
-        ]:
+        ]
+        for value in values:
             self.assertEqual(shown(value), repr(value))
 
     def test_subclasses_of_containers(self) -> None:

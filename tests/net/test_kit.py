@@ -141,7 +141,7 @@ class ConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.ended: list[str] = []
         self.connection = Connection()
-        self.connection.on_ended = self.ended.append  # type: ignore[method-assign]
+        self.connection.on_ended = self.ended.append  # type: ignore[method-assign, assignment]
         self.transport = StringTransport()
         self.connection.makeConnection(self.transport)
 

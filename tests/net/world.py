@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from skynet_tw.errors import BootFailed
-from skynet_tw.interfaces import Frame, ILink, IRemote, IRemoteReceiver
+from skynet_tw.interfaces import Frame, ILink, IRemote, IRemoteReceiver, Peer
 from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.net.kit.master import MasterFactory
 from skynet_tw.net.kit.member import HarborMember
@@ -38,17 +38,17 @@ class Recorder:
         self.own = own
         #: What was reported, without messages.
         self.events: list[tuple[Any, ...]] = []
-        self.frames: dict[int, list[Frame]] = {}
-        self.links: dict[int, ILink] = {}
+        self.frames: dict[Peer, list[Frame]] = {}
+        self.links: dict[Peer, ILink] = {}
         self.names: dict[str, int] = {}
-        self.busy: set[int] = set()
+        self.busy: set[Peer] = set()
 
-    def frames_received(self, harbor: int, frames: list[Frame]) -> None:
+    def frames_received(self, harbor: Peer, frames: list[Frame]) -> None:
         assert harbor in self.links, "messages of a harbor that is not linked"
         assert frames
         self.frames.setdefault(harbor, []).extend(frames)
 
-    def link_ready(self, harbor: int, link: ILink) -> None:
+    def link_ready(self, harbor: Peer, link: ILink) -> None:
         if harbor in self.links:
             assert self.links[harbor] is link, "two links"
             assert harbor in self.busy
@@ -58,20 +58,20 @@ class Recorder:
             self.links[harbor] = link
             self.events.append(("ready", harbor))
 
-    def link_busy(self, harbor: int) -> None:
+    def link_busy(self, harbor: Peer) -> None:
         assert harbor in self.links and harbor not in self.busy
         self.busy.add(harbor)
         self.events.append(("busy", harbor))
 
-    def link_lost(self, harbor: int, reason: str) -> None:
+    def link_lost(self, harbor: Peer, reason: str) -> None:
         del self.links[harbor]
         self.busy.discard(harbor)
         self.events.append(("lost", harbor))
 
-    def peer_expected(self, harbor: int) -> None:
+    def peer_expected(self, harbor: Peer) -> None:
         self.events.append(("expected", harbor))
 
-    def peer_gone(self, harbor: int, reason: str) -> None:
+    def peer_gone(self, harbor: Peer, reason: str) -> None:
         assert harbor not in self.links
         self.events.append(("gone", harbor))
 

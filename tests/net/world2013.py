@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from skynet_tw.interfaces import Frame, ILink
+from skynet_tw.interfaces import Frame, ILink, Peer
 from skynet_tw.link.master2013 import Master2013
 from skynet_tw.link.peer2013 import GONE_AFTER
 from skynet_tw.net.harbor2013.links import HarborLinks2013
@@ -22,12 +22,12 @@ class Recorder2013(Recorder):
     busy may be replaced by another.
     """
 
-    def frames_received(self, harbor: int, frames: list[Frame]) -> None:
+    def frames_received(self, harbor: Peer, frames: list[Frame]) -> None:
         assert frames
         assert all(frame[0] >> 24 == harbor for frame in frames)
         self.frames.setdefault(harbor, []).extend(frames)
 
-    def link_ready(self, harbor: int, link: ILink) -> None:
+    def link_ready(self, harbor: Peer, link: ILink) -> None:
         if harbor in self.busy and self.links[harbor] is not link:
             self.links[harbor] = link
         super().link_ready(harbor, link)

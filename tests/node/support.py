@@ -123,7 +123,7 @@ class FakeRemote:
         return self.waits
 
     def linked(self) -> list[int]:
-        return sorted(self.fake_links)
+        return sorted(peer for peer in self.fake_links if isinstance(peer, int))
 
     def links(self) -> list[LinkInfo]:
         return [
@@ -163,11 +163,11 @@ class FakeRemote:
         self.receiver.link_ready(harbor, link)
         return link
 
-    def busy(self, harbor: int) -> None:
+    def busy(self, harbor: Peer) -> None:
         """The transport of a link is full."""
         self.receiver.link_busy(harbor)
 
-    def free(self, harbor: int, room: int | None = None) -> None:
+    def free(self, harbor: Peer, room: int | None = None) -> None:
         """The transport of a link takes more."""
         self.fake_links[harbor].room = room
         self.receiver.link_ready(harbor, self.fake_links[harbor])

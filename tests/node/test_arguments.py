@@ -40,8 +40,8 @@ class ClassTests(NodeTestCase):
                 @command
                 def ONE(self) -> None: ...
 
-                @command
-                def ONE(self) -> None: ...  # type: ignore[no-redef]  # noqa: F811
+                @command  # type: ignore[no-redef]
+                def ONE(self) -> None: ...  # noqa: F811
 
         def same_name() -> None:
             class Twice(Actor):
@@ -203,7 +203,7 @@ class ArgumentTests(NodeTestCase):
         )
         for dest in destinations:
             self.failureResultOf(
-                self.client.call(dest, "ECHO"),  # type: ignore[arg-type]
+                self.client.call(dest, "ECHO"),
                 SkynetError,
             )
         for name in ("", ".", "x" * 16, "7", ":1"):

@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 
 from skynet_tw.errors import SkynetError
 from skynet_tw.handle import Handle
+from skynet_tw.interfaces import Peer
 from skynet_tw.message import PType
 from skynet_tw.node.actor import command
 from skynet_tw.node.ledger import KEPT_LETTERS, Ledger
@@ -108,7 +109,7 @@ class Walk:
         self.waits: list[Deferred[None]] = []
         self.made: list[Deferred[Any]] = []
         self.requests: list[Sent] = []
-        self.full: set[int] = set()
+        self.full: set[Peer] = set()
         self.past = 0
         self.client = self.node.client()
 

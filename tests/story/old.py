@@ -60,11 +60,11 @@ class Swapping(Sender):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self._pending: int | None = None
-        self.send = self._start  # type: ignore[method-assign, assignment]
+        self.send = self._start  # type: ignore[method-assign]
 
     def _start(self, message: int) -> None:
         self._pending = message
-        self.send = self._wait  # type: ignore[method-assign, assignment]
+        self.send = self._wait  # type: ignore[method-assign]
         self.connect()
 
     def _wait(self, message: int) -> None:
