@@ -23,17 +23,22 @@ class Fork(Listened[Any], NodeDeferred[Any]):
     """
 
     task: Task
+    #: Whether anybody ever listened.
+    _listened = False
 
     def __init__(self, owner: TaskOwner) -> None:
         super().__init__(owner.scheduler, _cancelled)
         self.what = "a fork"
         self._owner = owner
 
+    def _before_listener(self) -> None:
+        self._listened = True
+
     def finished(self, result: Any, error: BaseException | None) -> None:
         """The fork is over: it returned *result*, or raised *error*."""
         if error is None:
             self.fire(result)
-        elif self.callbacks:  # type: ignore[truthy-function]
+        elif self._listened:
             self.fail(error)
         else:
             self.unheard = error
