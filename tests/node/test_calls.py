@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import (
     CancelledError,
@@ -25,7 +25,7 @@ from skynet_tw.message import MAX_SESSION, PType
 from skynet_tw.node import debug
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
-from skynet_tw.node.requests import Call
+from skynet_tw.node.reply import Reply
 
 from .support import Echo, NodeTestCase, cell_of
 
@@ -447,29 +447,24 @@ class CostTests(NodeTestCase):
         self.assertLess(len(channel.calls._order), 200)
 
     def test_actor_ends(self) -> None:
-        """An actor that ends, or a link that breaks, touches its own calls only."""
-        touched: list[int] = []
-        leave = Call.leave
-
-        def counted(call: Call) -> None:
-            touched.append(call.target)
-            leave(call)
-
+        """An actor that ends, or a link that breaks, ends its own calls only."""
         others = [self.client.call(FAR, "X") for _ in range(1000)]
         _, caller = self.spawn(self.one, Caller)
         mine = [caller.call(FAR + 0x01000000, "X") for _ in range(3)]
-        self.patch(Call, "leave", counted)
+        calls = [cast(Reply, other).call for other in others]
+        for call in calls:
+            call.reply = None  # To end one of these would be an error from now on.
         caller.exit()
-        self.assertEqual(touched, [FAR + 0x01000000] * 3)
-        touched.clear()
         mine += [self.client.call(FAR + 0x01000000, "X") for _ in range(2)]
         self.one.remote.lost(3)
-        self.assertEqual(touched, [FAR + 0x01000000] * 2)
         for one in mine[3:]:
             self.failureResultOf(one, LinkLost)
+        for call, other in zip(calls, others, strict=True):
+            self.assertFalse(call.over)
+            call.reply = cast(Reply, other)
         self.one.remote.lost(2)
-        for one in others:
-            self.failureResultOf(one, LinkLost)
+        for other in others:
+            self.failureResultOf(other, LinkLost)
 
     def test_given_up(self) -> None:
         """A local watch or link that is given up leaves nothing at its callee."""
