@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export SKYNET_PEER := $(CURDIR)/$(PEER)
 
 .PHONY: demo quick test lint docs trial pytest test-reactors test-compiled
-.PHONY: test-versions peer clean
+.PHONY: collected internals test-versions peer clean
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
@@ -39,13 +39,22 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 
 docs: $(VENV)/ready
+	$(BIN)/towncrier build --draft > /dev/null
 	$(BIN)/sphinx-build -q -W -d $(VENV)/doctrees docs docs/_build
+
+# What docs/internals.md takes from the code: the modules and the state machines.
+internals: $(VENV)/ready
+	$(BIN)/python -m tests.internals
 
 trial: $(VENV)/ready peer
 	$(BIN)/python -b -m twisted.trial --temp-directory=$(VENV)/trial tests
 
+# pytest finds the tests that trial finds, and runs some of each kind: plain ones and
+# Deferreds, hypothesis, sockets, processes, real nodes.
 pytest: $(VENV)/ready peer
-	$(BIN)/python -b -m pytest -q tests
+	$(BIN)/python -m tests.collected
+	$(BIN)/python -b -m pytest -q tests/wire tests/net tests/test_boot.py \
+		tests/test_sockets.py tests/test_logs.py tests/real/test_system.py
 
 test-reactors: $(VENV)/ready
 	$(BIN)/python -m tests.reactors.matrix --require asyncio+uvloop

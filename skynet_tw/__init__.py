@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .node.node import Node
     from .starts import Start
 
+#: The one place where the version stands; the build and towncrier read it here.
+__version__ = "0.1.0"
+
 __all__ = [
     "Actor",
     "BadAddress",

@@ -1,8 +1,8 @@
-"""The parts of docs/internals.md that are made of the code: ``python -m tests.internals``.
+"""The parts of docs/internals.md that are made of the code.
 
-It writes the list of modules, from the first sentence of each docstring, and the tables of
-the state machines, from the machines themselves.  A test holds that the page has what the
-code gives; ``make internals`` writes it anew.
+``python -m tests.internals`` writes them: the list of modules, from the first sentences
+of their docstrings, and the tables of the state machines, from the machines themselves.
+A test holds that the page has what the code gives.
 """
 
 from __future__ import annotations

@@ -28,6 +28,9 @@ OUTSIDE = {
     "tests.test_typing": "mypy",
 }
 
+#: What they use of the extra ``test``.
+TOOLS = ("hypothesis", "klein")
+
 
 def all_modules() -> Iterator[str]:
     """The dotted names of all modules of tests, in the order of their paths."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import tempfile
@@ -16,13 +17,22 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from skynet_tw.options import Options
 
+from . import internals
+
 ROOT = Path(__file__).resolve().parent.parent
 
 #: The pages that people read.
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+#: The wire protocols, which the code cites.
+PAPERS = {page.stem: page for page in (ROOT / "docs" / "wire").glob("*.md")}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _COMMAND = re.compile(r"^(?:\$ )?twistd? .*?\bskynet(?: (?P<options>.*))?$")
+_CITED = re.compile(
+    r"(?:(?P<paper>[a-z]+(?:-[a-z0-9]+)+|cluster), )?"
+    r"sections? (?P<numbers>\d+(?:(?:, | and )\d+)*)"
+)
 _TARGET = re.compile(r"(?:^|`)make ([a-z][a-z-]*)")
 
 
@@ -144,3 +154,90 @@ class DocsTests(SynchronousTestCase):
                     self.assertIn(target, known, f"{page.name}: {line}")
                     count += 1
         self.assertGreater(count, 1)
+
+
+def sources() -> Iterator[Path]:
+    """The modules of the package."""
+    yield from sorted((ROOT / "skynet_tw").rglob("*.py"))
+
+
+def citations(text: str) -> Iterator[tuple[str | None, int]]:
+    """The papers and sections that a module names; None for one named without paper."""
+    joined = " ".join(text.replace("#:", " ").replace("# ", " ").split())
+    for match in _CITED.finditer(joined):
+        for number in re.findall(r"\d+", match["numbers"]):
+            yield match["paper"], int(number)
+
+
+class PaperTests(SynchronousTestCase):
+    """What the code says about papers, and the papers about the code."""
+
+    def test_citations(self) -> None:
+        """Each section of a wire protocol that the code cites is there."""
+        count = 0
+        for path in sources():
+            cited = list(citations(path.read_text()))
+            for paper, number in cited:
+                # One without a paper is of the paper that the module cites elsewhere.
+                papers = {paper} if paper else {name for name, _ in cited if name}
+                self.assertEqual(len(papers), 1, f"{path}: section {number} of what?")
+                [name] = papers
+                self.assertIn(name, PAPERS, path)
+                heading = re.compile(rf"^## {number}\. ", re.M)
+                self.assertRegex(PAPERS[name].read_text(), heading, f"{path}: {name}")
+                count += 1
+        self.assertGreater(count, 10)
+
+    def test_every_form(self) -> None:
+        """Citations are found in comments and docstrings, over the ends of lines."""
+        text = """
+        (harbor-modern,
+        sections 2 and 3)  #: (harbor-2013, section 1).
+        # (lua-seri, section
+        # 7) and (section 4)
+        """
+        modern = [("harbor-modern", 2), ("harbor-modern", 3)]
+        others = [("harbor-2013", 1), ("lua-seri", 7), (None, 4)]
+        self.assertEqual(list(citations(text)), [*modern, *others])
+
+    def test_internals(self) -> None:
+        """The modules and the machines of docs/internals.md are those of the code."""
+        text = internals.PAGE.read_text()
+        self.assertEqual(text, internals.page(text), "`make internals` writes it anew")
+
+    def test_modules(self) -> None:
+        """docs/internals.md has one line for each module."""
+        folder = ""
+        listed = []
+        for line in internals.PAGE.read_text().splitlines():
+            if match := re.match(r"### `(skynet_tw/.*)`", line):
+                folder = match[1]
+            elif match := re.match(r"\| `(\w+\.py)` \| \S", line):
+                listed.append(folder + match[1])
+        there = [path.relative_to(ROOT).as_posix() for path in sources()]
+        self.assertEqual(sorted(listed), sorted(there))
+
+    def test_names(self) -> None:
+        """Each method that docs/internals.md names is one."""
+        methods = set()
+        for path in sources():
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    inner = [it for it in node.body if isinstance(it, ast.FunctionDef)]
+                    methods |= {f"{node.name}.{it.name}" for it in inner}
+        named = set(re.findall(r"`([A-Z]\w+\.\w+)`", internals.PAGE.read_text()))
+        self.assertGreater(len(named), 20)
+        self.assertEqual(named - methods, set())
+
+    def test_test_case_names(self) -> None:
+        """Each file of tests that a first line names is there."""
+        count = 0
+        for path in [*sources(), *sorted((ROOT / "tests").rglob("*.py"))]:
+            first = path.read_text().partition("\n")[0]
+            match = re.match(r"# -\*- test-case-name: (\S+) -\*-", first)
+            for name in match[1].split(",") if match else ():
+                module = ROOT / (name.replace(".", "/") + ".py")
+                folder = ROOT / name.replace(".", "/") / "__init__.py"
+                self.assertTrue(module.exists() or folder.exists(), f"{path}: {name}")
+                count += 1
+        self.assertGreater(count, 50)

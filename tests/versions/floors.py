@@ -34,6 +34,18 @@ def floors() -> list[str]:
     return [_pinned(requirement) for requirement in requirements()]
 
 
+def tools(*names: str) -> list[str]:
+    """What the extra ``test`` says of some of its packages.
+
+    :raises ValueError: when it does not have one of them.
+    """
+    entries = _entries(_setup()["options.extras_require"]["test"])
+    found = [it for it in entries if re.split(r"[<>=!;~ ]", it)[0] in names]
+    if len(found) != len(names):
+        raise ValueError(f"the extra 'test' has only {found} of {names}")
+    return found
+
+
 def claimed() -> list[int]:
     """The minor numbers of the Pythons that the classifiers name, in order."""
     classifiers = _setup()["metadata"]["classifiers"]

@@ -65,7 +65,7 @@ class Row:
     def requirements(self) -> list[str]:
         """What is installed for it, beside the source tree that it runs in."""
         needed = floors.floors() if self.lowest else floors.requirements()
-        return [*needed, "hypothesis>=6"]
+        return [*needed, *floors.tools(*memory.TOOLS)]
 
 
 @dataclass(frozen=True, slots=True)
