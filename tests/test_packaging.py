@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 from pathlib import Path
@@ -19,14 +20,31 @@ from zipfile import ZipFile
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import skynet_tw
+
 ROOT = Path(__file__).resolve().parent.parent
 
-#: What a source distribution has.
+#: What is needed to install.
 SOURCES = ("skynet_tw", "twisted", "LICENSE", "README.md", "pyproject.toml")
 SETUP = ("setup.cfg", "setup.py")
 
+#: What a source distribution has besides: all that ``make test`` needs.
+FOLDERS = ("tests", "docs", "examples", "benchmarks", "newsfragments", ".ci")
+FILES = ("Makefile", "CONTRIBUTING.md", "SECURITY.md", "ruff.toml", "towncrier.toml")
+
+#: What a checkout has that is nobody's source.
+_IGNORED = shutil.ignore_patterns(
+    "__pycache__", "*.pyc", "*.so", "dropin.cache", "_build"
+)
+
 #: ``twistd`` of an environment that has no scripts.
 TWISTD = "from twisted.scripts.twistd import run; run()"
+
+#: Prints the version that the metadata say, and that the package says.
+VERSION = (
+    "import importlib.metadata as it, skynet_tw; "
+    "print(it.version('skynet_tw'), skynet_tw.__version__)"
+)
 
 
 class Environment:
@@ -74,6 +92,15 @@ class Environment:
         return self.pip("install", *way, *what)
 
 
+def files(directory: Path) -> set[str]:
+    """All files of a tree, by their paths within it."""
+    return {
+        path.relative_to(directory).as_posix()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
 def _run(command: list[str], directory: Path) -> str:
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -107,8 +134,7 @@ class PackagingTests(SynchronousTestCase):
         for name in (*SOURCES, *SETUP):
             there = ROOT / name
             if there.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.so", "dropin.cache")
-                shutil.copytree(there, self.source / name, ignore=ignored)
+                shutil.copytree(there, self.source / name, ignore=_IGNORED)
             elif there.exists():
                 shutil.copy(there, self.source)
         # What Twisted leaves behind in a checkout from which it was run.
@@ -164,6 +190,37 @@ class PackagingTests(SynchronousTestCase):
         }
         self.assertIn("skynet_tw/py.typed", modules)
         self.assertEqual(names - about - plugins, modules)
+
+    def test_sdist(self) -> None:
+        """A source distribution has all of the tree, and a wheel is built from it."""
+        for name in FOLDERS:
+            shutil.copytree(ROOT / name, self.source / name, ignore=_IGNORED)
+        for name in (*FILES, "MANIFEST.in"):
+            shutil.copy(ROOT / name, self.source)
+        there = files(self.source) - {"twisted/plugins/dropin.cache"}
+        environment = Environment(self.directory)
+        build = "from setuptools import build_meta as it; it.build_sdist('..')"
+        _run([environment.python, "-c", build], self.source)
+        [archive] = self.directory.glob("skynet_tw-*.tar.gz")
+        with tarfile.open(archive) as sdist:
+            sdist.extractall(self.directory, filter="data")
+        [unpacked] = (it for it in self.directory.glob("skynet_tw-*") if it.is_dir())
+        self.assertEqual(there - files(unpacked), set())
+        made = {it for it in files(unpacked) - there if ".egg-info/" not in it}
+        self.assertEqual(made, {"PKG-INFO"})
+        environment.install(str(unpacked))
+        self.assertEqual(
+            environment.run("-c", VERSION).split(), [skynet_tw.__version__] * 2
+        )
+
+    def test_version(self) -> None:
+        """The version stands in one place, and is read without Twisted."""
+        for name in ("setup.cfg", "setup.py", "pyproject.toml", "towncrier.toml"):
+            self.assertNotIn(skynet_tw.__version__, (ROOT / name).read_text(), name)
+        source = "print(skynet_tw.__version__, 'twisted' in sys.modules)"
+        command = [sys.executable, "-c", f"import skynet_tw, sys; {source}"]
+        said = _run(command, ROOT)
+        self.assertEqual(said.split(), [skynet_tw.__version__, "False"])
 
     def test_plugin_package(self) -> None:
         """Nothing in our ``twisted`` turns it into a package of its own."""
