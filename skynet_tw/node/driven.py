@@ -13,17 +13,18 @@ not found, nothing here is used, and all works as before.
 
 from __future__ import annotations
 
+from asyncio import iscoroutine
 from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
-from inspect import isawaitable, isgenerator
+from inspect import isgenerator
 from typing import Any
 
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from .failures import failure_of
-from .requests import Call, Caller, Waiter
+from .requests import Caller, Waiter
 
 #: What Twisted adds to a Deferred that a coroutine awaits, with four arguments: whether
 #: it waits, the coroutine, the status of its Deferred, and its context variables.
@@ -37,6 +38,7 @@ class Driven(Waiter):
     """One coroutine of Twisted's that awaits the reply of a call.
 
     :param caller: the actor that made the call.
+    :param kind: the class of replies, whose attribute ``call`` is theirs.
     :param coroutine: a coroutine, or a generator.
     :param status: its attribute ``deferred`` is what it returns to, ``waitingOn`` what
         to cancel with that.
@@ -47,6 +49,7 @@ class Driven(Waiter):
         "_caller",
         "_coroutine",
         "_error",
+        "_kind",
         "_outside",
         "_status",
         "_value",
@@ -54,9 +57,15 @@ class Driven(Waiter):
     )
 
     def __init__(
-        self, caller: Caller, coroutine: Any, status: Any, variables: Variables
+        self,
+        caller: Caller,
+        kind: type[Any],
+        coroutine: Any,
+        status: Any,
+        variables: Variables,
     ) -> None:
         self._caller = caller
+        self._kind = kind
         self._coroutine = coroutine
         self._status = status
         self._variables = variables
@@ -112,9 +121,13 @@ class Driven(Waiter):
             except BaseException as error:
                 self._let(self._status.deferred.errback, failure_of(error))
                 return
-            if self._wait_for(awaited):
-                return
-            # A generator may yield a plain value, to get it back.
+            try:
+                if self._wait_for(awaited):
+                    return
+            except BaseException as error:  # What is awaited is anybody's object.
+                resume, value = self._coroutine.throw, error
+                continue
+            # Twisted gives back what it does not know, as a generator's plain value.
             resume, value = self._coroutine.send, awaited
 
     def _wait_for(self, awaited: Any) -> bool:
@@ -122,19 +135,24 @@ class Driven(Waiter):
 
         :returns: False if *awaited* is nothing that is waited for.
         """
-        call = getattr(awaited, "call", None)
-        if type(call) is Call:
+        kind = type(awaited)
+        if kind is self._kind:
+            call = awaited.call
             if call.task is None and not call.shared and not call.over:
                 self._status.waitingOn = awaited
                 call.task = self
                 return True
-        elif not isawaitable(awaited) and not isgenerator(awaited):
+        elif not (
+            issubclass(kind, defer.Deferred)
+            or iscoroutine(awaited)
+            or isgenerator(awaited)
+        ):
             return False
         self._let(self._hand_back, awaited)
         return True
 
     def _hand_back(self, awaited: Any) -> None:
-        if not isinstance(awaited, defer.Deferred):
+        if not issubclass(type(awaited), defer.Deferred):
             awaited = defer.Deferred.fromCoroutine(awaited)
         self._status.waitingOn = awaited
         # It waits: so the first of the arguments says.

@@ -88,7 +88,7 @@ class Reply(Listened[Any]):
             ):
                 # The answer is sent into the coroutine directly.
                 _waits, coroutine, status, variables = args
-                call.task = Driven(call.caller, coroutine, status, variables)
+                call.task = Driven(call.caller, Reply, coroutine, status, variables)
                 return self
             return super().addBoth(callback, *args, **kwargs)
 

@@ -245,6 +245,84 @@ class DrivenTests(_UserTestCase):
         # A coroutine takes the result out of the Deferred, as it does in Twisted.
         self.assertEqual((work_ends, reply_ends), ([7], [None]))
 
+    def test_strange(self) -> None:
+        """What is no Deferred is given back; what raises is raised there."""
+
+        class Strange:
+            """Awaitable, but neither a coroutine nor a Deferred."""
+
+            call = 1
+
+            def __await__(self) -> Generator[Any, Any, Any]:
+                return (yield self)
+
+        class Hostile(Strange):
+            """Raises at whoever asks for its call."""
+
+            @property
+            def call(self) -> int:  # type: ignore[override]
+                raise ValueError("not yours")
+
+        got: list[Any] = []
+
+        async def work() -> None:
+            for thing in (Strange(), Hostile()):
+                await self.client.call(self.handle, "SAME", 0)
+                got.append(await thing is thing)
+            got.append(await self.client.call(self.handle, "SAME", 1))
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        self.assertEqual((got, ends), ([True, True, 1], [None]))
+
+    def test_other_actor(self) -> None:
+        """A coroutine may await replies of several actors, and outlive one."""
+        other = self.one.node.client()
+
+        async def work() -> list[Any]:
+            got = [await self.client.call(self.handle, "SAME", 1)]
+            waits = other.call(self.handle, "WAIT")
+            try:
+                got.append(await waits)
+            except SkynetError:
+                got.append("gone")
+            got.append(await self.client.call(self.handle, "SAME", 3))
+            return got
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        other.exit()
+        self.echo.waits.pop().callback(2)
+        self.one.turn()
+        self.assertEqual(ends, [[1, "gone", 3]])
+
+    def test_debugging(self) -> None:
+        """With Twisted's debugging on all goes as without."""
+        self.addCleanup(defer.setDebugging, defer.getDebugging())
+        defer.setDebugging(True)
+        self.assertEqual(self.ask("INLINE", self.handle, 4), [0, 1, 2, 3])
+        self.assertEqual(self.ask("TRY", self.handle, "FAIL"), RemoteError.__name__)
+        self.flushLoggedErrors(ValueError)
+
+    def test_answered(self) -> None:
+        """A reply that has its answer already gives it at once."""
+        reply = self.client.call(self.handle, "SAME", 5)
+        failed = self.client.call(self.handle, "FAIL")
+        self.one.turn()
+        self.flushLoggedErrors(ValueError)
+
+        async def work() -> list[Any]:
+            got = [await self.client.call(self.handle, "SAME", 4), await reply]
+            try:
+                await failed
+            except RemoteError:
+                got.append("failed")
+            return got
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        self.assertEqual(ends, [[4, 5, "failed"]])
+
 
 class WithoutTests(DrivenTests):
     """All the same holds where Twisted calls its functions otherwise."""
@@ -287,3 +365,26 @@ class UsedTests(_UserTestCase):
         self.assertEqual(self.user.ends, ["fired"])
         errors = self.flushLoggedErrors(defer.AlreadyCalledError)
         self.assertEqual(len(errors), 1)
+
+    def test_hostile_class(self) -> None:
+        """What raises when its class is asked for does not stop the coroutine."""
+
+        class Hostile:
+            @property  # type: ignore[misc]
+            def __class__(self) -> Any:
+                raise ValueError("no class")
+
+            def __await__(self) -> Generator[Any, Any, Any]:
+                return (yield self)
+
+        async def work() -> str:
+            await self.client.call(self.handle, "SAME", 0)
+            try:
+                await Hostile()
+            except ValueError as error:
+                return str(error)
+            return "nothing"
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        self.assertEqual(ends, ["no class"])
