@@ -306,8 +306,6 @@ class ActorCell(Cell):
         if call.over:
             self.ledger.answer_late()
             return
-        if call.slot is not None:
-            call.leave()
         if ptype == _ERROR:
             call.fail(_remote_error(call, body) if type(body) is bytes else body)
             return

@@ -13,7 +13,7 @@ from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 
 from .deferred import Listened
 from .driven import GOT_RESULT, Driven
@@ -43,6 +43,8 @@ class Reply(Listened[Any]):
         self.variables = copy_context()
         # Deferred may have cleared its canceller.
         super().__init__(self.__dict__.get("_canceller", _cancelled))
+        # Twisted puts callbacks in by itself, where a callback returns it.
+        self._before_listener()
         return getattr(self, name)
 
     def __await__(self) -> Generator[Deferred[Any], Any, Any]:
@@ -111,4 +113,4 @@ def _cancelled(reply: Deferred[Any]) -> None:
     assert isinstance(reply, Reply)
     call = reply.call
     if not call.over:
-        call.give_up(CancelledError() if call.task is not None else None)
+        call.give_up(None)

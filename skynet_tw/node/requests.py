@@ -250,14 +250,17 @@ class Call(ReturnTo):
 
     def answer(self, source: int, values: tuple[Any, ...]) -> None:
         """Put the values of an answer into the caller's mailbox."""
+        if self.slot is not None:
+            self.leave()
         self.caller.put_answer((_RESPONSE, source, self, values))
 
     def answer_raw(self, source: int, payload: bytes) -> None:
         """Put an answer of raw bytes into the caller's mailbox."""
-        self.caller.put_answer((_RESPONSE, source, self, (payload,)))
+        self.answer(source, (payload,))
 
     def refuse(self, source: int, reason: str) -> None:
         """Put an error into the caller's mailbox."""
+        self.leave()
         self.caller.put_answer((_ERROR, source, self, RemoteError(reason)))
 
     def when_given_up(self, forget: Callable[[], object]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -263,6 +264,10 @@ class World:
         """The boot is past the stage ``peers``."""
         self.node.open_gate()
 
+    def slow(self) -> None:
+        """From now on a batch takes a second: each turn handles one."""
+        self.node._core.scheduler._clock = cast(IReactorTime, _Slow(self))
+
     def settle(self) -> None:
         """The boot is past the stage ``actors``."""
         self.node.boot_done()
@@ -300,6 +305,18 @@ class World:
             if not over:
                 self.turn(0.1)
         assert over == [None], f"not stopped after {within:g} s: {over}"
+
+
+class _Slow:
+    """A world's clock, as if each look at it had taken a second."""
+
+    def __init__(self, world: World) -> None:
+        self.callLater = world.clock.callLater
+        self._now = 0.0
+
+    def seconds(self) -> float:
+        self._now += 1.0
+        return self._now
 
 
 class Echo(Actor):

@@ -166,6 +166,49 @@ class LocalCallTests(NodeTestCase):
         self.answer(5)
         self.assertEqual(self.call(self.one, self.handle, "AGAIN"), 5)
 
+    def test_chained_before(self) -> None:
+        """A callback may return a call that is awaited as well: both get it."""
+        client = self.one.node.client()
+        reply = client.call(self.echo, "WAIT")
+        chained: Deferred[Any] = Deferred()
+        chained.addCallback(lambda _: reply)
+        chained.callback(None)
+
+        async def work() -> Any:
+            return await reply
+
+        work_ends = self.ends(client.fork(work()))
+        chained_ends = self.ends(chained)
+        self.one.turn()
+        self.answer(1)
+        self.assertEqual((chained_ends, work_ends), ([1], [None]))
+
+    def test_chained_after(self) -> None:
+        """So it is when the callback returns the call while it is awaited."""
+        self.one.node.client().send(self.handle, "MADE", self.echo)
+        self.one.turn()
+        chained: Deferred[Any] = Deferred()
+        chained.addCallback(lambda _: self.caller.call_made)
+        chained.callback(None)
+        chained_ends = self.ends(chained)
+        self.answer(1)
+        # Who waits first takes the result out of the Deferred, as in Twisted.
+        self.assertEqual((self.caller.got, chained_ends), ([1], [None]))
+
+    def test_limit_after_answer(self) -> None:
+        """An answer that waits in the mailbox is in time."""
+        handle, busy = self.spawn(self.one, Echo)
+        called = busy.call(self.echo, "WAIT", timeout=1)
+        self.one.turn()
+        self.one.slow()
+        for _ in range(40):
+            self.caller.send(handle, "NOTE")
+        self.target.waits.pop().callback(5)  # A batch of notes is handled.
+        self.one.node._core.scheduler.run()  # The callee runs on, and answers.
+        self.assertEqual(len(cell_of(busy).mailbox), 25)
+        self.one.clock.advance(2)
+        self.assertEqual(self.successResultOf(called), 5)
+
     def test_no_limit(self) -> None:
         """A local call waits as long as it takes, and is not in the table."""
         called = self.one.node.client().call(self.echo, "WAIT")
