@@ -31,6 +31,8 @@ class Backlog:
     def watch(self, remote: IRemote) -> None:
         """Stop and resume the reading of another remote layer's links."""
         self._remotes.append(remote)
+        if not self._reading:
+            remote.pause_reading()
 
     @property
     def reading(self) -> bool:
@@ -63,7 +65,7 @@ class Backlog:
         self._crowded[caller] = None
 
     def called(self, caller: Caller) -> None:
-        """An actor makes a call; if it starts, that may wait for what comes in."""
+        """An actor that makes a call and starts may wait for what comes in."""
         if caller in self._starting:
             self.check()
 

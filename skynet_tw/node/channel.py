@@ -84,8 +84,9 @@ class Channel:
 
     def busy(self) -> None:
         """The link's transport is full."""
-        self.stage = ChannelStage.BUSY
-        self.link = None
+        if self.stage in (ChannelStage.WRITING, ChannelStage.READY):
+            self.stage = ChannelStage.BUSY
+            self.link = None
 
     def lost(self, reason: str) -> None:
         """The link broke: fail the calls that were written; those in waiting stay."""

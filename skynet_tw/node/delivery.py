@@ -155,12 +155,15 @@ class Delivery:
 
     def _limit(self, call: Call, timeout: float | None) -> None:
         """Give a call within the node a session, and a time limit in seconds."""
+        caller = call.caller
         if not call.session:
-            call.caller.add_call(call)
+            caller.add_call(call)
         deadline: float | None = None
         if timeout is not None:
             deadline = self._core.scheduler.seconds() + timeout
         self._core.calls.add(call, deadline)
+        if caller.gated:
+            self._core.backlog.called(caller)
 
     def redirect(
         self, cell: ActorCell, dest: Any, args: tuple[Any, ...], ptype: Any
@@ -178,7 +181,9 @@ class Delivery:
             target.put((ptype, source, return_to, args))
         else:
             payload = self._outgoing.encode(ptype, args)
-            if isinstance(return_to, Call):
+            if isinstance(return_to, Call) and return_to.over:
+                return_to = None  # Nobody waits for the answer any more.
+            elif isinstance(return_to, Call):
                 return_to.callee = dest
                 return_to.raw = ptype not in PACKED_TYPES
                 if not return_to.session:

@@ -137,6 +137,8 @@ class Names:
 
     def announced(self, name: str, handle: int) -> None:
         """The master says who owns a name."""
+        # The question has its answer, even one that is of no use.
+        self._asked.discard(name)
         owner = Handle(handle)
         near = owner.harbor == self._core.harbor
         own = self._own.get(name)
@@ -157,7 +159,6 @@ class Names:
         self._core.scheduler.run()
 
     def _know(self, name: str, owner: Handle) -> None:
-        self._asked.discard(name)
         if name not in self.remote and len(self.remote) >= MAX_REMOTE:
             # The oldest can be asked for again.
             oldest = str(next(iter(self.remote)))
@@ -219,11 +220,13 @@ class Names:
             call.deadline = self._core.scheduler.seconds() + timeout
         caller.add_call(call)
         try:
-            self.send(name, caller.handle, ptype, call, payload)
+            self._wait(name, caller.handle, ptype, call, payload)
         except SkynetError:
             call.leave()
             raise
         self._core.calls.add(call, call.deadline)
+        # The master may answer at once: the call then goes to its owner's channel.
+        self._ask(name)
         if caller.gated:
             self._core.backlog.called(caller)
         return reply
@@ -240,6 +243,17 @@ class Names:
 
         :raises QueueFull: too much waits already.
         """
+        self._wait(name, source, ptype, return_to, payload)
+        self._ask(name)
+
+    def _wait(
+        self,
+        name: str,
+        source: int,
+        ptype: int,
+        return_to: ReturnTo | None,
+        payload: bytes,
+    ) -> None:
         if self._stopped:
             raise NotReady("the node stops")
         call = return_to if isinstance(return_to, Call) else None
@@ -248,13 +262,12 @@ class Names:
         if box is None:
             what = f"the name {name!r}"
             box = self._core.outboxes.open(what, name, self._box_emptied)
-            self._boxes[name] = box
         envelope = Envelope(source, 0, ptype, session, payload, None, call)
         self._core.outboxes.put(box, envelope)
+        self._boxes[name] = box
         self._core.ledger.queue()
         if call is not None:
             call.stage = Stage.NAME
-        self._ask(name)
 
     def _box_emptied(self, name: str) -> None:
         """No message waits for a name any more."""

@@ -95,8 +95,8 @@ class Node:
         receiver = Receiver(
             self._core, self._outgoing, self._incoming, self._names, self._delivery
         )
-        self._core.backlog.watch(remote)
         remote.attach(cast(IRemoteReceiver, receiver))
+        self._core.backlog.watch(remote)
 
     def __repr__(self) -> str:
         where = f"harbor {self.harbor}" if self.harbor else "without a harbor"

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from skynet_tw.errors import (
     RemoteError,
 )
 from skynet_tw.handle import Handle
 from skynet_tw.message import PType
-from skynet_tw.node.actor import Actor
+from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
 
 from .support import (
     Echo,
+    FakeRemote,
     NodeTestCase,
-    World,
     cell_of,
 )
 
@@ -29,9 +28,8 @@ class BacklogTests(NodeTestCase):
     """Reading stops while too much waits for the processor."""
 
     def setUp(self) -> None:
-        # A clock that runs: each turn handles one batch.
         self.one = self.world(limits=Limits(backlog=40))
-        self.one.node._core.scheduler._clock = cast(IReactorTime, _Slow(self.one))
+        self.one.slow()
         self.remote = self.one.remote
         self.remote.up(2)
 
@@ -122,6 +120,45 @@ class BacklogTests(NodeTestCase):
         self.successResultOf(spawned)
         self.assertTrue(one.remote.reading)
 
+    def test_start_with_a_limit(self) -> None:
+        """A start that waits for an answer in the node has the links read as well."""
+
+        class Ask(Echo):
+            async def started(self, wait: Deferred[None], dest: int) -> None:
+                await wait
+                await self.call(dest, "ASK", timeout=5)
+
+        class Far(Actor):
+            @command
+            async def ASK(self) -> Any:
+                return await self.call(FAR, "X")
+
+        one = self.world(limits=Limits(messages=100))
+        one.remote.up(2)
+        dest, _ = self.spawn(one, Far)
+        wait: Deferred[None] = Deferred()
+        spawned = one.node.spawn(Ask, wait, dest)
+        handle = one.node.actors()[-1].handle
+        frames = [one.remote.frame(handle, "NOTE", n) for n in range(60)]
+        one.remote.receiver.frames_received(2, frames)
+        self.assertFalse(one.remote.reading)
+        wait.callback(None)
+        one.turn()
+        self.assertTrue(one.remote.reading)
+        one.remote.answer(one.remote.one(), 1)
+        one.turn()
+        self.successResultOf(spawned)
+
+    def test_attached_later(self) -> None:
+        """A layer that comes while no link is read is not read either."""
+        handle, _ = self.spawn(self.one, Echo)
+        self.receive(handle, 60, "NOTE", 1)
+        other = FakeRemote(3)
+        self.one.node.attach(other)
+        self.assertFalse(other.reading)
+        self.one.turn()
+        self.assertTrue(other.reading)
+
     def test_answers_at_gate(self) -> None:
         """Answers that pass the gate do not count."""
 
@@ -143,15 +180,3 @@ class BacklogTests(NodeTestCase):
                 self.one.turn()
                 self.successResultOf(spawned)
             self.assertEqual(self.one.node._core.backlog.count, 0)
-
-
-class _Slow:
-    """A world's clock, as if each look at it had taken a second."""
-
-    def __init__(self, world: World) -> None:
-        self.callLater = world.clock.callLater
-        self._now = 0.0
-
-    def seconds(self) -> float:
-        self._now += 1.0
-        return self._now

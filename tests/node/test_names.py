@@ -6,9 +6,18 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 
-from skynet_tw.errors import BadAddress, NameTaken, NoSuchName, NotReady, PeerDown
+from skynet_tw.errors import (
+    BadAddress,
+    LinkLost,
+    NameTaken,
+    NoSuchName,
+    NotReady,
+    PeerDown,
+    QueueFull,
+)
 from skynet_tw.handle import Handle
 from skynet_tw.node import names
+from skynet_tw.node.limits import Limits
 
 from .support import Echo, NodeTestCase, cell_of
 
@@ -233,6 +242,50 @@ class GlobalNameTests(NodeTestCase):
         remote.known("BANK", FAR)
         self.client.send("BANK", "X")
         self.assertEqual(remote.one().destination, new)
+
+    def test_asked_after_the_past(self) -> None:
+        """A word that is of no use is an answer: the next who waits asks again."""
+        remote = self.one.remote
+        remote.up(2)
+        remote.known("BANK", FAR)
+        remote.lost(2)
+        remote.gone(2)
+        remote.gone(3)
+        first = self.client.query("BANK")
+        remote.known("BANK", 0x0300000B)
+        self.assertNoResult(first)
+        second = self.client.query("BANK")
+        self.assertEqual(remote.queried, ["BANK", "BANK"])
+        remote.up(2)
+        remote.known("BANK", FAR)
+        self.assertEqual(self.successResultOf(first), FAR)
+        self.assertEqual(self.successResultOf(second), FAR)
+
+    def test_answered_at_once(self) -> None:
+        """A master may answer while it is asked: the call is on its link then."""
+        remote = self.one.remote
+        remote.up(2)
+        self.patch(remote, "query", lambda name: remote.known(name, FAR))
+        called = self.client.call("BANK", "X", timeout=None)
+        calls = self.one.node.status().calls
+        self.assertEqual([call.stage for call in calls], ["sent"])
+        self.assertEqual(len(self.one.node._core.calls), 0)
+        remote.lost(2)
+        self.failureResultOf(called, LinkLost)
+        self.assertEqual(self.one.node.status().calls, ())
+        [peer] = self.one.node.status().peers
+        self.assertEqual(peer.calls, 0)
+
+    def test_too_much_for_a_name(self) -> None:
+        """What no queue takes leaves none behind."""
+        one = self.world(limits=Limits(size=100))
+        client = one.node.client()
+        for n in range(3):
+            with self.assertRaises(QueueFull):
+                client.send(f"N{n}", "X", "x" * 200)
+            self.failureResultOf(client.call(f"N{n}", "X", "x" * 200), QueueFull)
+        self.assertEqual(one.node._names._boxes, {})
+        self.assertEqual(one.node.status().calls, ())
 
     def test_gone_and_back(self) -> None:
         """An owner whose harbor comes back is found again."""

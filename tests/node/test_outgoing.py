@@ -338,6 +338,14 @@ class OutgoingTests(NodeTestCase):
         self.failureResultOf(called, PeerDown)
         self.assertEqual(len(self.one.node.ledger.dead_letters), 1)
 
+    def test_busy_without_a_link(self) -> None:
+        """A harbor that is gone stays so, whatever its last link says."""
+        self.remote.up(2)
+        self.remote.lost(2)
+        self.remote.gone(2)
+        self.remote.busy(2)
+        self.failureResultOf(self.client.call(FAR, "X"), PeerDown)
+
     def test_comes_back(self) -> None:
         """A harbor that is expected again, or linked again, is no longer gone."""
         self.remote.gone(2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import CancelledError
+
 from skynet_tw.errors import (
     LinkLost,
     NoSuchName,
@@ -98,6 +100,27 @@ class RedirectTests(NodeTestCase):
         self.one.turn()
         self.remote.gone(2)
         self.failureResultOf(called, PeerDown)
+
+    def test_outwards_cancelled(self) -> None:
+        """A call of which nobody awaits the answer is passed on as a message."""
+        one = self.world(call_timeout=0.0)
+        one.remote.up(2)
+        client = one.node.client()
+
+        class Later(Actor):
+            @command
+            async def PASS(self, dest: int) -> Any:
+                await self.sleep(1)
+                return self.redirect(dest, "X")
+
+        handle, _ = self.spawn(one, Later)
+        called = client.call(handle, "PASS", FAR)
+        one.turn()
+        called.cancel()
+        self.failureResultOf(called, CancelledError)
+        one.turn(1)
+        self.assertEqual(one.remote.one().session, 0)
+        self.assertEqual(one.node.status().calls, ())
 
     def test_inwards(self) -> None:
         """A remote call is answered by another actor of this node."""
