@@ -17,7 +17,7 @@ demo: $(VENV)/ready
 
 # What to run while you work: the tests that need nothing but memory, lint, types.
 quick: $(VENV)/ready lint
-	$(BIN)/python -b -m twisted.trial -j2 --reporter=text \
+	SKYNET_TW_EXAMPLES=100 $(BIN)/python -b -m twisted.trial -j2 --reporter=text \
 		--temp-directory=$(VENV)/quick $$($(BIN)/python -m tests.memory)
 
 # The table of versions comes last.

@@ -287,7 +287,7 @@ class Actor:
         return CriticalSection(self._cell.scheduler)
 
     def exit(self) -> None:
-        """End this actor; who waits for it gets an error, unless this handler answers.
+        """End this actor.  Who waits for it gets an error; a plain handler answers.
 
         Its coroutines see ``CancelledError`` at their next await and may clean up, then
         `stopped` runs.  A plain handler's answer still leaves.

@@ -314,7 +314,7 @@ class Call(ReturnTo):
             self.caller.scheduler.enter(reply.succeed, failure_of(error))
 
     def abandon(self) -> None:
-        """The caller is gone; an error that nobody hears of is not logged."""
+        """The caller is gone; an unhandled failure is not logged."""
         if self.over:
             return
         error = SkynetError("the caller ended before the answer came")

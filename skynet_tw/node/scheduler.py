@@ -112,7 +112,7 @@ class Scheduler:
         return self._now if self.running else self._clock.seconds()
 
     def stop(self) -> None:
-        """Run nobody any more."""
+        """Stop: what is queued does not run."""
         self.ready.clear()
         if self._wake is not None:
             self._wake.cancel()

@@ -179,6 +179,7 @@ def _trial(python: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         errors="replace",
         timeout=TIME_LIMIT,
+        env={**os.environ, "SKYNET_TW_EXAMPLES": "100"},
     )
 
 
