@@ -158,11 +158,11 @@ class Channel:
 
     def write(self, link: ILink, envelope: Envelope) -> None:
         """Write a message that has waited, unless its caller waits no more."""
+        if envelope.dead:
+            self._core.ledger.expire_call()
+            return
         call = envelope.call
         if call is not None:
-            if call.over:
-                self._core.ledger.expire_call()
-                return
             call.stage = _SENT
             self.adopt(call)
         link.send(

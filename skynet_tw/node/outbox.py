@@ -64,7 +64,8 @@ class Envelope:
     @property
     def dead(self) -> bool:
         """Whether it is a request of which nobody awaits the answer any more."""
-        return self.call is not None and self.call.over
+        # A call that waits has a slot; over is it later, when its answer is handled.
+        return self.call is not None and self.call.slot is None
 
 
 class Outbox:

@@ -82,6 +82,35 @@ class Walker(Echo):
         return await self.call(*args)
 
     @command
+    async def DRIVE(self, *args: Any) -> Any:
+        """Call twice, in a coroutine that Twisted drives."""
+
+        async def work() -> Any:
+            await self.call(*args)
+            return await self.call(*args)
+
+        return await Deferred.fromCoroutine(work())
+
+    @command
+    async def BOTH(self, *args: Any) -> Any:
+        """Await a call that a callback returns as well."""
+        made = self.call(*args)
+        chained: Deferred[Any] = Deferred()
+        chained.addCallback(lambda _: made)
+        chained.addErrback(lambda failure: None)
+        chained.callback(None)
+        return await made
+
+    @command
+    async def IN_TIME(self, *args: Any) -> Any:
+        return await self.call(*args, timeout=1)
+
+    @command
+    async def LATER(self, *args: Any) -> Any:
+        await self.sleep(0.5)
+        return self.redirect(*args)
+
+    @command
     def SEND(self, *args: Any) -> None:
         self.send(*args)
 
@@ -131,7 +160,7 @@ class Walk:
     def request(self) -> tuple[Any, ...]:
         """A command and its arguments."""
         commands = ["NOTE", "ECHO", "FAIL", "WAIT", "END", "NEVER", "SPAWN"]
-        passing = ["CALL", "SEND", "PASS"]
+        passing = ["CALL", "DRIVE", "BOTH", "IN_TIME", "SEND", "PASS", "LATER"]
         name = self.random.choice(commands + passing)
         if name in passing:
             return (name, self.anywhere(), *self.request())
@@ -212,6 +241,12 @@ class Walk:
         owner = self.random.choice(HARBORS) << 24 | 1
         self.remote.known(self.random.choice(NAMES[:2]), owner)
 
+    def query(self) -> None:
+        timeout = self.random.choice([1, 5, None])
+        waiting = self.client.query(self.random.choice([*NAMES, "NEW"]), timeout)
+        waiting.addErrback(lambda failure: None)
+        self.made.append(waiting)
+
     def up(self) -> None:
         harbor = self.random.choice(HARBORS)
         if harbor not in self.remote.fake_links:
@@ -248,10 +283,36 @@ class Walk:
         steps = [self.send, self.call, self.come_in] * 4
         steps += [self.cancel, self.answer, self.spawn, self.start, self.wake]
         steps += [self.end, self.register, self.know, self.up, self.up, self.busy]
-        steps += [self.lose, self.time, self.time, self.boot]
+        steps += [self.lose, self.time, self.time, self.boot, self.query]
         step = self.random.choice(steps)
         step()
         return step.__name__
+
+    def broken(self) -> list[str]:
+        """What of the node's tables contradicts another one, in words."""
+        core = self.node._core
+        channels = self.node._outgoing.channels()
+        found: list[str] = []
+        if core.backlog.count < 0:
+            found.append(f"a backlog of {core.backlog.count}")
+        for calls in (core.calls, *(channel.calls for channel in channels)):
+            for slot in (calls._without_limit, *calls._slots.values()):
+                for call in slot:
+                    kept = call.caller.calls.get(call.session)
+                    if call.over or call.slot is not slot or kept is not call:
+                        found.append(f"{call.callee} is in a slot")
+        for cell in self.node.actors():
+            for call in cell.calls.values():
+                if call.over or call.slot is None or call not in call.slot:
+                    found.append(f"{call.callee} is among the calls of {cell}")
+        for channel in channels:
+            if channel.link is not None and channel.outbox:
+                found.append(f"{channel.name} has a link, and messages wait for it")
+        names = self.node._names
+        waited = set(names._boxes) | set(names._queries._waits)
+        if names._asked - waited - set(names.known()):
+            found.append(f"of {names._asked}, only {waited} are waited for")
+        return found
 
 
 class BalanceTests(NodeTestCase):
@@ -265,6 +326,8 @@ class BalanceTests(NodeTestCase):
             past.append(walk.step())
             if world.balance:
                 self.fail(f"seed {seed}: {world.balance} at the end of {past}")
+            if broken := walk.broken():
+                self.fail(f"seed {seed}: {broken} at the end of {past}")
             waiting = world.node.waits()
             self.assertLessEqual(max(waiting.values(), default=0), 8)
         self.flushLoggedErrors()
@@ -276,11 +339,16 @@ class BalanceTests(NodeTestCase):
             world.remote.receiver.peer_expected(harbor)
             world.remote.up(harbor)
         world.later(40)
+        for _ in range(10):
+            if world.node.status().calls:  # One after the other, each with its limit.
+                world.later(40)
         self.assertEqual(world.balance, 0)
         waits = [world.node.waits(), *world.node.actors()]
         self.assertEqual(world.node.status().ledger.waiting, 0, f"seed {seed}: {waits}")
         self.assertEqual(world.node._core.backlog.count, 0, f"seed {seed}: backlog")
         self.assertTrue(world.remote.reading)
+        self.assertEqual(world.node.status().calls, (), f"seed {seed}")
+        self.assertEqual(world.node._names._boxes, {}, f"seed {seed}")
         self.flushLoggedErrors()
 
     def setUp(self) -> None:

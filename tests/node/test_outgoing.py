@@ -283,6 +283,23 @@ class OutgoingTests(NodeTestCase):
         self.remote.up(2)
         self.assertEqual(numbers(self.remote.take()), [2])
 
+    def test_answered_in_waiting(self) -> None:
+        """A call that somebody answers before it has left does not leave any more."""
+        called = self.client.call(FAR, "X", timeout=None)
+        [status] = self.one.node.status().calls
+        frame = self.remote.frame(
+            self.client.handle, 1, session=status.session, ptype=PType.RESPONSE
+        )
+        scheduler = self.one.node._core.scheduler
+        scheduler.running = True  # The answer stays in the mailbox.
+        self.remote.receiver.frames_received(2, [frame])
+        self.remote.up(2)
+        scheduler.running = False
+        scheduler.run()
+        self.assertEqual(self.remote.take(), [])
+        self.assertEqual(self.successResultOf(called), 1)
+        self.assertEqual(self.one.node.status().calls, ())
+
     def test_too_large(self) -> None:
         """What the wire does not carry is refused; the link lives on."""
         self.remote.up(2)
