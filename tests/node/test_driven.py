@@ -275,6 +275,39 @@ class DrivenTests(_UserTestCase):
         self.one.turn()
         self.assertEqual((got, ends), ([True, True, 1], [None]))
 
+    def test_deep(self) -> None:
+        """A coroutine may await calls and other things as often as it likes."""
+        fired = succeed(0)
+
+        async def work() -> int:
+            total = 0
+            for n in range(3000):
+                total += await self.client.call(self.handle, "SAME", 1)
+                if n % 3 == 0:
+                    await fired
+            return total
+
+        ends = self.ends(Deferred.fromCoroutine(work()))
+        self.one.turn()
+        for _ in range(300):
+            self.one.turn()
+        self.assertEqual(ends, [3000])
+
+    def test_closed(self) -> None:
+        """A generator that somebody closes while it waits is over at its answer."""
+
+        def work() -> Generator[Deferred[Any], Any, None]:
+            yield self.client.call(self.handle, "SAME", 0)
+            yield self.client.call(self.handle, "WAIT")
+
+        generator = work()
+        ends = self.ends(inlineCallbacks(lambda: generator)())
+        self.one.turn()
+        generator.close()
+        self.echo.waits.pop().callback(1)
+        self.one.turn()
+        self.assertEqual(ends, [None])
+
     def test_other_actor(self) -> None:
         """A coroutine may await replies of several actors, and outlive one."""
         other = self.one.node.client()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from skynet_tw.errors import (
@@ -142,6 +143,52 @@ class OutgoingTests(NodeTestCase):
         self.client.send(FAR, count + 1)
         rest = numbers(self.remote.take())
         self.assertEqual(first + rest, list(range(count + 2)))
+
+    def up_and_lost(self, back: bool) -> Deferred[Any]:
+        """Break a link at its first flush, where a call waits that is then repeated.
+
+        :param back: whether another link is up at once.
+        """
+        flush = FakeLink.flush
+
+        def breaks(link: FakeLink) -> None:
+            self.patch(FakeLink, "flush", flush)
+            link.flush()
+            self.remote.lost(2)
+            if back:
+                self.remote.up(2)
+
+        def again(failure: Failure) -> Deferred[Any]:
+            failure.trap(LinkLost)
+            return self.client.call(FAR, 2, timeout=None)
+
+        called = self.client.call(FAR, 1, timeout=None).addErrback(again)
+        self.patch(FakeLink, "flush", breaks)
+        self.remote.up(2)
+        return called
+
+    def answer_last(self) -> None:
+        """Both calls were written once; answer the second."""
+        sent = self.remote.take()
+        self.assertEqual(numbers(sent), [1, 2])
+        self.remote.answer(sent[-1], 3)
+
+    def test_lost_while_draining(self) -> None:
+        """A link that breaks while it takes what waited is not written to again."""
+        called = self.up_and_lost(back=False)
+        [status] = self.one.node.status().calls
+        self.assertEqual(status.stage, "link")
+        self.remote.up(2)
+        self.answer_last()
+        self.assertEqual(self.successResultOf(called), 3)
+
+    def test_back_while_draining(self) -> None:
+        """Nor is it when the next link is up at once: what waits goes there."""
+        called = self.up_and_lost(back=True)
+        [status] = self.one.node.status().calls
+        self.assertEqual(status.stage, "sent")
+        self.answer_last()
+        self.assertEqual(self.successResultOf(called), 3)
 
     def test_busy_at_last(self) -> None:
         """A transport that is full just when nothing waits any more is full."""
