@@ -64,7 +64,7 @@ NODE_FLOORS = (
     {"outgoing", "cell"},
     {"debug", "ending", "forks"},
     {"dispatch"},
-    {"cells", "incoming", "namewaits", "sleeps"},
+    {"cells", "incoming", "nameboxes", "namewaits", "sleeps"},
     {"names"},
     {"delivery"},
     {"receiver", "snapshot"},

@@ -1,10 +1,10 @@
 # -*- test-case-name: tests.node.test_calls -*-
-"""Calls in flight, by what they wait for, and their time limits.
+"""Calls in flight, and their time limits.
 
-Each actor has the sessions of its own calls, and each harbor has the calls that were
-written to its link, so that an actor or a link that ends costs its own calls and no
-others.  Answers to calls within the node carry the `Call` itself: such a call stands
-here only when it has a time limit.
+Each actor has the sessions of its own calls, and each channel has the calls to its
+peer, so that an actor or a link that ends costs its own calls and no others.  Answers
+to calls within the node carry the `Call` itself: such a call stands here only when it
+has a time limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INTERVAL = 0.01
 
 
 class Calls:
-    """Calls that wait for one thing, found by their time limits.
+    """Calls that go one way, found by their time limits.
 
     They lie in slots of time.  To enter and to leave costs the same however many there
     are, and a look at the limits costs what it finds.

@@ -57,6 +57,7 @@ class Delivery:
         self._cells = cells.table
         self._outgoing = outgoing
         self._names = names
+        self._boxes = names.boxes
         #: Global names whose owners live in other nodes.
         self._remote_names: dict[int | str, Handle] = names.remote
 
@@ -83,7 +84,7 @@ class Delivery:
                 return
             payload = self._outgoing.encode(ptype, args)
             if isinstance(target, str):
-                self._names.send(target, sender.handle, ptype, None, payload)
+                self._boxes.send(target, sender.handle, ptype, None, payload)
             else:
                 self._outgoing.send(
                     target >> 24, target, sender.handle, ptype, 0, payload
@@ -148,7 +149,7 @@ class Delivery:
         else:
             limit = timeout
         if isinstance(target, str):
-            return self._names.call(caller, target, ptype, payload, limit)
+            return self._boxes.call(caller, target, ptype, payload, limit)
         return self._outgoing.call(
             target >> 24, caller, target, dest, ptype, payload, limit
         )
@@ -189,7 +190,7 @@ class Delivery:
                 if not return_to.session:
                     self._limit(return_to, self._core.call_timeout or None)
             if isinstance(target, str):
-                self._names.send(target, source, ptype, return_to, payload)
+                self._boxes.send(target, source, ptype, return_to, payload)
             else:
                 self._outgoing.pass_on(
                     target >> 24, target, source, ptype, return_to, payload

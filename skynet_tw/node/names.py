@@ -6,12 +6,11 @@ owner registers it with the master, which tells every node, and nobody can free 
 It can move, though: on the wire of 2013 to the last who registers it, on the current
 one when its owner's harbor is gone.  The remote layer judges whether it did.
 
-Messages and queries wait for an owner; the master is asked once for all of them.
+Messages (`NameBoxes`) and queries wait for an owner; the master is asked once for all
+of them.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
@@ -19,22 +18,18 @@ from twisted.logger import Logger
 from ..errors import (
     BadAddress,
     NameTaken,
-    NoSuchActor,
     NoSuchName,
     NotReady,
     SkynetError,
 )
 from ..handle import NAME_LIMIT, Handle, check_global_name
 from ..interfaces import IRemote
-from ..message import PACKED_TYPES
 from ..text import shown
 from .core import Core
 from .dispatch import ActorCell
+from .nameboxes import NameBoxes
 from .namewaits import NameWaits
-from .outbox import Envelope, Outbox
 from .outgoing import Outgoing
-from .reply import Reply
-from .requests import Call, Caller, ReturnTo, Stage
 from .timeouts import Default
 
 #: Names of other nodes' actors that are known at a time.
@@ -67,12 +62,11 @@ class Names:
         self.remote: dict[int | str, Handle] = {}
         self._own: dict[str, ActorCell] = {}
         #: Messages that wait for the owner of a name.
-        self._boxes: dict[str, Outbox] = {}
+        self.boxes = NameBoxes(core, cells, outgoing, self._ask, self._nobody_waits)
         self._queries = NameWaits(core, self._unknown, self._nobody_waits)
         self._echoes = NameWaits(core, _unconfirmed, lambda name: None)
         #: Names for which the master was asked, and that it has not told.
         self._asked: set[str] = set()
-        self._stopped = False
 
     def check(self, name: str) -> str:
         """Return a global name if it is well formed.
@@ -119,7 +113,7 @@ class Names:
         self._own[name] = cell
         self._known[name] = cell.handle
         self.remote.pop(name, None)
-        self._send_waiting(name, cell.handle)
+        self.boxes.send_on(name, cell.handle)
         self._queries.fire(name, cell.handle)
         if self._remote is None:
             return succeed(cell.handle)
@@ -152,7 +146,7 @@ class Names:
         self._know(name, owner)
         # Send waiting messages first: queries answered below may send at once and must
         # not overtake them.
-        self._send_waiting(name, owner)
+        self.boxes.send_on(name, owner)
         self._echoes.fire(name, owner)
         if not gone:
             self._queries.fire(name, owner)
@@ -190,132 +184,10 @@ class Names:
 
     def stop(self) -> None:
         """End all waits for names."""
-        self._stopped = True
         why = "the node stops"
         self._echoes.fail_all(NotReady, why)
         self._queries.fail_all(NotReady, why)
-        boxes, self._boxes = self._boxes, {}
-        for box in boxes.values():
-            self._core.outboxes.refuse_all(box, NotReady, why, why)
-
-    # Messages that wait for an owner
-
-    def call(
-        self,
-        caller: Caller,
-        name: str,
-        ptype: int,
-        payload: bytes,
-        timeout: float | None,
-    ) -> Reply:
-        """Let a request wait for the owner of a name that nobody owns yet.
-
-        :raises QueueFull: too much waits already.
-        """
-        call = Call(caller, name)
-        reply = Reply(call)
-        call.reply = reply
-        call.raw = ptype not in PACKED_TYPES
-        if timeout is not None:
-            call.deadline = self._core.scheduler.seconds() + timeout
-        caller.add_call(call)
-        try:
-            self._wait(name, caller.handle, ptype, call, payload)
-        except SkynetError:
-            call.leave()
-            raise
-        self._core.calls.add(call, call.deadline)
-        # The master may answer at once: the call then goes to its owner's channel.
-        self._ask(name)
-        if caller.gated:
-            self._core.backlog.called(caller)
-        return reply
-
-    def send(
-        self,
-        name: str,
-        source: int,
-        ptype: int,
-        return_to: ReturnTo | None,
-        payload: bytes,
-    ) -> None:
-        """Let a message wait for the owner of a name that nobody owns yet.
-
-        :raises QueueFull: too much waits already.
-        """
-        self._wait(name, source, ptype, return_to, payload)
-        self._ask(name)
-
-    def _wait(
-        self,
-        name: str,
-        source: int,
-        ptype: int,
-        return_to: ReturnTo | None,
-        payload: bytes,
-    ) -> None:
-        if self._stopped:
-            raise NotReady("the node stops")
-        call = return_to if isinstance(return_to, Call) else None
-        session = 0 if return_to is None else return_to.session
-        box = self._boxes.get(name)
-        if box is None:
-            what = f"the name {name!r}"
-            box = self._core.outboxes.open(what, name, self._box_emptied)
-        envelope = Envelope(source, 0, ptype, session, payload, None, call)
-        self._core.outboxes.put(box, envelope)
-        self._boxes[name] = box
-        self._core.ledger.queue()
-        if call is not None:
-            call.stage = Stage.NAME
-
-    def _box_emptied(self, name: str) -> None:
-        """No message waits for a name any more."""
-        del self._boxes[name]
-        self._nobody_waits(name)
-
-    def _send_waiting(self, name: str, owner: int) -> None:
-        """Send on what waited for the owner of a name, in order."""
-        box = self._boxes.pop(name, None)
-        if box is None:
-            return
-        cell = self._cells.get(owner)
-        refused: list[tuple[Envelope, SkynetError]] = []
-        while box:
-            envelope = box.take()
-            envelope.destination = owner
-            try:
-                if envelope.dead:
-                    self._core.ledger.expire_call()
-                    continue
-                if envelope.call is not None:
-                    envelope.call.target = owner
-                if cell is not None:
-                    self._hand_over(cell, envelope)
-                elif owner >> 24 == self._core.harbor:
-                    raise NoSuchActor(f"no actor lives at {Handle(owner)}")
-                else:
-                    self._outgoing.send_on(envelope)
-            except SkynetError as why:
-                refused.append((envelope, why))
-        self._core.writes.flush()
-        # Callers woken here may send again; they must queue behind what was sent above.
-        for envelope, error in refused:
-            self._core.outboxes.refuse(
-                envelope, error, "the owner of its name is out of reach"
-            )
-
-    def _hand_over(self, cell: ActorCell, envelope: Envelope) -> None:
-        """Deliver a message which waited for a name that an actor of ours took."""
-        return_to: ReturnTo | None = envelope.call
-        if envelope.call is not None:
-            envelope.call.stage = Stage.SENT
-        elif envelope.session:
-            return_to = self._outgoing.session(envelope.source, envelope.session)
-        body: tuple[Any, ...] = (envelope.payload,)
-        if envelope.ptype in PACKED_TYPES:
-            body = self._core.unpack(envelope.payload)
-        cell.move_in((envelope.ptype, envelope.source, return_to, body))
+        self.boxes.stop()
 
     # Queries
 
@@ -360,7 +232,7 @@ class Names:
 
     def _nobody_waits(self, name: str) -> None:
         """Ask again for a name when somebody waits for it again."""
-        if name not in self._boxes and name not in self._queries:
+        if name not in self.boxes and name not in self._queries:
             self._asked.discard(name)
 
 

@@ -7,7 +7,7 @@ One queue waits for one thing: a link to a peer, or the owner of a name.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -98,9 +98,6 @@ class Outbox:
     def __bool__(self) -> bool:
         # Said aloud: compiled, an optional Outbox would be true even when empty.
         return bool(self._envelopes)
-
-    def __iter__(self) -> Iterator[Envelope]:
-        return iter(self._envelopes)
 
     def put(self, envelope: Envelope) -> None:
         """Append an envelope.

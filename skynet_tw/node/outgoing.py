@@ -62,10 +62,6 @@ class Outgoing:
         channel = self._channels.get(peer)
         return channel is not None and channel.is_gone
 
-    def linked(self) -> list[Peer]:
-        """The peers whose links take a message now."""
-        return [c.peer for c in self._channels.values() if c.link is not None]
-
     def encode(self, ptype: int, args: Sequence[Any]) -> bytes:
         """The payload of a message of this type.
 

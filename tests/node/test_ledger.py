@@ -309,7 +309,7 @@ class Walk:
             if channel.link is not None and channel.outbox:
                 found.append(f"{channel.name} has a link, and messages wait for it")
         names = self.node._names
-        waited = set(names._boxes) | set(names._queries._waits)
+        waited = set(names.boxes._boxes) | set(names._queries._waits)
         if names._asked - waited - set(names.known()):
             found.append(f"of {names._asked}, only {waited} are waited for")
         return found
@@ -348,7 +348,7 @@ class BalanceTests(NodeTestCase):
         self.assertEqual(world.node._core.backlog.count, 0, f"seed {seed}: backlog")
         self.assertTrue(world.remote.reading)
         self.assertEqual(world.node.status().calls, (), f"seed {seed}")
-        self.assertEqual(world.node._names._boxes, {}, f"seed {seed}")
+        self.assertEqual(len(world.node._names.boxes), 0, f"seed {seed}")
         self.flushLoggedErrors()
 
     def setUp(self) -> None:

@@ -284,7 +284,7 @@ class GlobalNameTests(NodeTestCase):
             with self.assertRaises(QueueFull):
                 client.send(f"N{n}", "X", "x" * 200)
             self.failureResultOf(client.call(f"N{n}", "X", "x" * 200), QueueFull)
-        self.assertEqual(one.node._names._boxes, {})
+        self.assertEqual(len(one.node._names.boxes), 0)
         self.assertEqual(one.node.status().calls, ())
 
     def test_gone_and_back(self) -> None:

@@ -20,7 +20,10 @@ class ReturnTests(RealCase):
 
     async def gone(self, service: NodeService, *harbors: int) -> None:
         """Wait until a node of ours has no link to these harbors."""
-        while set(harbors) & set(service.node._outgoing.linked()):
+        while any(
+            peer.peer in harbors and peer.stage == "ready"
+            for peer in service.node.status().peers
+        ):
             await deferLater(reactor, 0.01)
 
     async def reaches(self, service: NodeService, *names: str) -> None:
