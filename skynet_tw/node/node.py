@@ -160,7 +160,7 @@ class Node:
             cell.open()
             return succeed(cell.handle)
         done: NodeDeferred[Handle] = NodeDeferred(self._core.scheduler)
-        done.what = f"{cell!r} to have started"
+        done.what = "an actor to have started"
 
         def finished(result: Any, error: BaseException | None) -> None:
             if error is None and cell.alive:
