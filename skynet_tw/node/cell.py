@@ -68,7 +68,7 @@ class Cell(TaskOwner):
         #: How many messages the mailbox takes; none when the actor ends.
         self.room = core.limits.messages
         #: What it will not handle any more, until that is refused.
-        self.unhandled: list[Message] = []
+        self.unhandled: tuple[Message, ...] = ()
         #: In the scheduler's queue, or not to be put there.
         self.scheduled = True
         #: Whether it takes messages; when it ends only answers to its own calls.
@@ -88,7 +88,7 @@ class Cell(TaskOwner):
         #: Its coroutines that wait.
         self.tasks: dict[Task, None] = {}
         #: The names that it owns.
-        self.names: list[str] = []
+        self.names: tuple[str, ...] = ()
         #: Deferreds of local actors that watch this one.
         self.watchers: dict[NodeDeferred[str], None] = {}
         #: Who waits for it: for answers, and for its end.
@@ -101,7 +101,7 @@ class Cell(TaskOwner):
         return ActorStatus(
             self.handle,
             type_name(self.actor),
-            tuple(self.names),
+            self.names,
             state if self.alive else "ending",
             len(self.mailbox) + len(self.unhandled),
             self.handled,
@@ -187,7 +187,9 @@ class Cell(TaskOwner):
         self.alive = False
         self.room = 0
         answers = [m for m in self.mailbox if m[0] in (_RESPONSE, _ERROR)]
-        self.unhandled = [m for m in self.mailbox if m[0] not in (_RESPONSE, _ERROR)]
+        self.unhandled = tuple(
+            [m for m in self.mailbox if m[0] not in (_RESPONSE, _ERROR)]
+        )
         self.mailbox.clear()
         self.mailbox.extend(answers)
         return 0 if self.gated else packed(self.unhandled)

@@ -184,7 +184,7 @@ class Ending:
         """Refuse what it will not handle, and tell its coroutines."""
         cell = self._core.cell
         why = f"{cell.name} is gone: {cell.why}"
-        unhandled, cell.unhandled = cell.unhandled, []
+        unhandled, cell.unhandled = cell.unhandled, ()
         for ptype, source, return_to, _body in unhandled:
             if return_to is not None:
                 cell.ledger.refuse_call()

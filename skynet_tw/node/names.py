@@ -127,7 +127,7 @@ class Names:
             raise NameTaken(f"the name {shown(name, 80)} belongs to {owner!r}")
         if owner is None:
             self._cells[name] = cell
-            cell.names.append(name)
+            cell.names = (*cell.names, name)
 
     def announced(self, name: str, handle: int) -> None:
         """The master says who owns a name."""
@@ -172,7 +172,7 @@ class Names:
             owner=owner,
         )
         del self._own[name], self._known[name], self._cells[name]
-        own.names.remove(name)
+        own.names = tuple([kept for kept in own.names if kept != name])
         self._echoes.fail(name, NameTaken, f"the name {name!r} belongs to {owner}")
 
     def forget(self, cell: ActorCell) -> None:

@@ -150,7 +150,7 @@ class GlobalNameTests(NodeTestCase):
             self.assertEqual(self.successResultOf(self.client.query("ECHO")), FAR)
             self.client.send("ECHO", "NOTE", 1)
             self.assertEqual(self.one.remote.one().destination, FAR)
-            self.assertEqual(cell_of(self.echo).names, [])
+            self.assertEqual(cell_of(self.echo).names, ())
             lines = [str(formatEvent(event)) for event in events]
             lost = [line for line in lines if "of Echo(:01000001)" in line]
             self.assertEqual(len(lost), 1, lines)
