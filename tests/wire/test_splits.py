@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.seri import pack
-from skynet_tw.wire import control, harbor, harbor2013
+from skynet_tw.wire import cluster, control, harbor, harbor2013
 from skynet_tw.wire.framing import PacketReader
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
@@ -65,6 +65,26 @@ class Control:
         return [*map(repr, self.reader.feed(data))]  # a NaN is not equal to itself
 
 
+class ClusterRequests:
+    """Reads what connects to a node of a cluster."""
+
+    def __init__(self) -> None:
+        self.reader = cluster.RequestReader()
+
+    def feed(self, data: bytes) -> list[Any]:
+        return [*self.reader.feed(data)]
+
+
+class ClusterResponses:
+    """Reads the answers of a node of a cluster."""
+
+    def __init__(self) -> None:
+        self.reader = cluster.ResponseReader()
+
+    def feed(self, data: bytes) -> list[Any]:
+        return [*self.reader.feed(data)]
+
+
 class Packets:
     """Reads packets behind a length, which are never malformed."""
 
@@ -97,6 +117,8 @@ KINDS: list[Kind] = [
     Harbor2013,
     Requests,
     Control,
+    ClusterRequests,
+    ClusterResponses,
     Packets,
     WidePackets,
     WidestPackets,
@@ -149,6 +171,19 @@ parts = (
             bytes([len(body)]) + body
             for body in (pack("H", 2, "a:1"), pack("W", 3), pack("N", "X", 7), b"\x7f")
         ]
+    )
+    | st.builds(
+        lambda kind, body: bytes([0, len(body) + 1, kind]) + body,
+        st.sampled_from(b"\x00\x01\x02\x03\x04\x41\x80\x81\xc1"),
+        st.binary(min_size=4, max_size=14),
+    )
+    | st.builds(
+        lambda session, kind, data: (
+            bytes([0, len(data) + 5]) + length_of(session) + bytes([kind]) + data
+        ),
+        words,
+        st.integers(0, 5),
+        st.just(bytes(4)) | st.binary(max_size=12),
     )
     | st.builds(length_of, small | st.integers(1000, 1100) | words)
     | st.integers(1, 12).map(bytes)

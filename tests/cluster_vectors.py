@@ -1,0 +1,38 @@
+"""What real nodes of a cluster packed and said (tests/data/README.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).parent / "data" / "cluster.json"
+_RUNS = re.compile(r"([0-9a-f]+)|\(([0-9a-f]{2})\*(\d+)\)")
+
+#: The file: ``packets``, ``stream`` and ``edge``.
+VECTORS: dict[str, list[dict[str, Any]]] = json.loads(_FILE.read_text())
+
+
+def unfolded(text: str) -> bytes:
+    """Read hexadecimal digits, with ``(xx*n)`` for n times the byte xx."""
+    return b"".join(
+        bytes.fromhex(plain) if plain else bytes.fromhex(byte) * int(count)
+        for plain, byte, count in _RUNS.findall(text)
+    )
+
+
+def bytes_of(entry: dict[str, Any], field: str = "hex") -> bytes:
+    """The bytes of one field, whether it is written at length or with runs."""
+    return unfolded(entry.get(f"{field}rle", entry.get(field, "")))
+
+
+def packed(*functions: str) -> Iterator[dict[str, Any]]:
+    """The calls of real nodes' functions of some names."""
+    return (case for case in VECTORS["packets"] if case["fn"] in functions)
+
+
+def parts_of(case: dict[str, Any]) -> list[bytes]:
+    """The packets behind the first one."""
+    return [unfolded(part) for part in case.get("parts_hexrle", [])]
