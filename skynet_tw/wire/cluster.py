@@ -270,11 +270,16 @@ def large_result(session: int, total: int) -> bytes:
     return _length(9) + _response(session, 2) + _number(total)
 
 
+def result_part(session: int, data: bytes, last: bool) -> bytes:
+    """Encode a part of a large result, of at most `PART_SIZE` bytes."""
+    _check_size(len(data), PART_SIZE)
+    return _length(len(data) + 5) + _response(session, 4 if last else 3) + data
+
+
 def result_parts(session: int, body: bytes) -> Iterator[bytes]:
     """Encode the body of a large result, one part after the other."""
     for data, last in _cut(body):
-        kind = 4 if last else 3
-        yield _length(len(data) + 5) + _response(session, kind) + data
+        yield result_part(session, data, last)
 
 
 def _cut(body: bytes) -> Iterator[tuple[bytes, bool]]:

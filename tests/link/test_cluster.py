@@ -1,0 +1,591 @@
+"""Tests of both ends of a cluster connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw.errors import BadAddress, LinkLost, PeerDown, RemoteError, TooLarge
+from skynet_tw.link.cluster import ClusterClient, ClusterServer
+from skynet_tw.link.cluster_names import ClusterNames
+from skynet_tw.link.effects import Answered, Asked, Effect, Failed
+from skynet_tw.link.parts import PartLimits
+from skynet_tw.seri import pack, unpack
+from skynet_tw.wire import cluster as wire
+from skynet_tw.wire.cluster import (
+    MAX_SESSION,
+    PART_SIZE,
+    Failure,
+    Part,
+    Request,
+    RequestReader,
+    ResponseReader,
+    Result,
+)
+
+from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
+from ..cluster_vectors import VECTORS, bytes_of
+from .effects import error, lines, of, written
+
+ROOM = 1 << 30
+SMALL = PartLimits(unfinished=2, size=100_000)
+
+TINY = PartLimits(unfinished=2, size=20)
+
+few = st.integers(0, 4)
+data = st.binary(max_size=12)
+#: What calls: good, odd and bad requests of few sessions, and their parts.
+requests = st.lists(
+    st.builds(wire.request, st.sampled_from([0, 10, "@echo", "@x"]), few, data)
+    | st.builds(
+        wire.large_request,
+        st.sampled_from([10, "@echo", "@x"]),
+        st.integers(1, 4),
+        few | st.just(0xFFFFFFFF),
+        st.booleans(),
+    )
+    | st.builds(wire.request_part, few, data, st.booleans())
+    | st.builds(wire.trace, data)
+    | st.binary(max_size=6)
+).map(b"".join)
+#: What answers.
+responses = st.lists(
+    st.builds(wire.result, few, data)
+    | st.builds(wire.large_result, few, few | st.just(0xFFFFFFFF))
+    | st.builds(wire.result_part, few, data, st.booleans())
+    | st.builds(wire.failure, few, st.text(max_size=5))
+    | st.binary(max_size=6)
+).map(b"".join)
+
+
+def pieces_of(data: bytes, cuts: list[int]) -> Iterator[bytes]:
+    """The bytes, cut; the last piece is the rest."""
+    for cut in cuts:
+        yield data[:cut]
+        data = data[cut:]
+    yield data
+
+
+def flushed(end: ClusterClient | ClusterServer, room: int = ROOM) -> bytes:
+    """What an end writes."""
+    return written(end.flush(room))
+
+
+def answers(server: ClusterServer) -> list[wire.ResponseRecord]:
+    """What a server answers, as records."""
+    return ResponseReader().feed(flushed(server))
+
+
+def failures(effects: list[Effect]) -> dict[int, type[Exception]]:
+    """The calls that failed, and how."""
+    return {it.session: type(it.error) for it in of(Failed, effects)}
+
+
+def large(session: int, body: bytes, total: int, push: bool = False) -> bytes:
+    """A large request to handle 10, whatever its size and its announced size."""
+    parts = b"".join(wire.request_parts(session, body))
+    return wire.large_request(10, session, total, push) + parts
+
+
+class ClientTests(SynchronousTestCase):
+    """Requests out, answers in."""
+
+    def setUp(self) -> None:
+        self.client = ClusterClient(SMALL)
+
+    def test_golden(self) -> None:
+        """What a real node sent in a whole session is sent byte for byte."""
+        packets = []
+        for entry in VECTORS["stream"]:
+            # In the last two connections calls were made that nobody recorded.
+            if entry.get("event") != "data" or entry["from"] != "Y" or entry["t"] > 100:
+                continue
+            packets.append(bytes_of(entry))
+        records = RequestReader().feed(b"".join(packets))
+        bodies: dict[int, bytes] = {}
+        for record in records:
+            if isinstance(record, Part):
+                bodies[record.session] = bodies.get(record.session, b"") + record.data
+        tag, sent = b"", []
+        for record in records:
+            if isinstance(record, wire.Trace):
+                tag = record.tag
+                continue
+            if isinstance(record, wire.LargeRequest):
+                body, push = bodies[record.session], record.push
+            elif isinstance(record, Request):
+                body, push = record.body, record.session == 0
+            else:
+                continue
+            if push:
+                self.client.push(record.address, body, tag=tag)
+            else:
+                session = self.client.call(record.address, body, tag=tag)
+                self.assertEqual(session, record.session)
+            tag = b""
+            sent.append(flushed(self.client))
+        self.assertEqual(b"".join(sent), b"".join(packets))
+
+    def test_recorded_answers(self) -> None:
+        """What a real node answered in a whole session reaches the calls."""
+        client = ClusterClient()
+        for _ in range(26):
+            client.call(10, b"")
+        got: list[Effect] = []
+        for entry in VECTORS["stream"]:
+            if entry.get("event") == "data" and entry["from"] == "X":
+                got += client.feed(bytes_of(entry))
+        results = {it.session: it.body for it in of(Answered, got)}
+        self.assertEqual(unpack(results[1]), (10,))
+        self.assertEqual(unpack(results[17]), ("fast",))
+        self.assertEqual([len(results[n]) for n in (9, 10, 13)], [32768, 32769, 100005])
+        self.assertLess([*results].index(17), [*results].index(16))
+        failed = failures(got)
+        self.assertEqual(set(failed.values()), {RemoteError})
+        self.assertEqual(set(failed), {2, 5, 7, 8, 20, 21, 22})
+        # The push to a name that nobody has, and session 29, which is not ours.
+        (line,) = lines(got)
+        self.assertIn("Invalid name", str(line))
+        self.assertEqual(client.late, 1)
+        self.assertIsNone(error(got))
+
+    def test_sessions(self) -> None:
+        """Sessions go from 1 to 2^31-1 and begin again, past those that wait."""
+        self.assertEqual([self.client.call(1, b"") for _ in range(3)], [1, 2, 3])
+        self.client.push(1, bytes(PART_SIZE))
+        self.client.session = MAX_SESSION - 1
+        self.assertEqual(self.client.call(1, b""), MAX_SESSION)
+        self.assertEqual(self.client.call(1, b""), 5)
+        self.client.session = MAX_SESSION
+        self.client.feed(wire.result(2, b""))
+        self.assertEqual(self.client.call(1, b""), 2)
+        flushed(self.client)
+        self.client.session = 3
+        # The push is written: nothing has its session any more.
+        self.assertEqual(self.client.call(1, b""), 4)
+
+    def test_small_pushes_have_no_session(self) -> None:
+        """A small push takes no session, a large one does."""
+        self.client.push(1, b"")
+        self.client.push(1, bytes(PART_SIZE))
+        self.assertEqual(self.client.call(1, b""), 2)
+
+    def test_refused(self) -> None:
+        """What cannot be written leaves nothing behind."""
+        self.assertRaises(BadAddress, self.client.call, "", b"")
+        self.assertRaises(BadAddress, self.client.push, "n" * 256, bytes(PART_SIZE))
+        self.assertRaises(TooLarge, self.client.call, 1, b"", tag=bytes(PART_SIZE + 1))
+        self.assertEqual(flushed(self.client), b"")
+        self.assertEqual(self.client.end("over"), [])
+
+    def test_large_answers(self) -> None:
+        """Parts of several answers are put together, whatever comes in between."""
+        for _ in range(3):
+            self.client.call(1, b"")
+        one, two = bytes(40_000), b"x" * 33_000
+        first, *others = wire.result_parts(1, one)
+        data = wire.large_result(1, len(one)) + wire.large_result(2, len(two))
+        data += first + wire.result(3, b"small") + b"".join(wire.result_parts(2, two))
+        got = self.client.feed(data + b"".join(others))
+        expected = [Answered(3, b"small"), Answered(2, two), Answered(1, one)]
+        self.assertEqual(got, expected)
+
+    def test_wrong_answers(self) -> None:
+        """An answer of a wrong length, without beginning or too large is an error."""
+        part, last = wire.result_part(1, b"abc", False), wire.result_part(1, b"", True)
+        for data in (
+            wire.large_result(1, 4) + part + last,
+            wire.large_result(1, 2) + part + last,
+            part + last,
+            last,
+            wire.large_result(1, 100_001),
+            wire.large_result(1, 3) + part + wire.failure(1, "no"),
+        ):
+            client = ClusterClient(SMALL)
+            client.call(1, b"")
+            got = client.feed(data)
+            self.assertEqual(failures(got), {1: RemoteError}, data)
+            self.assertEqual(len(got), 1)
+            self.assertIsNone(client.half_open)
+            # What comes of it later concerns nobody.
+            self.assertEqual(client.feed(part + last), [])
+
+    def test_late(self) -> None:
+        """What nobody waits for is counted, whole or in parts, and kept nowhere."""
+        session = self.client.call(1, b"")
+        flushed(self.client)
+        self.assertFalse(self.client.cancel(session))
+        data = wire.result(1, b"") + wire.large_result(1, 3)
+        data += wire.result_part(1, b"abc", True) + wire.failure(1, "late")
+        got = self.client.feed(data)
+        self.assertEqual(self.client.late, 3)
+        self.assertEqual(len(got), len(lines(got)))
+        self.assertIsNone(self.client.half_open)
+
+    def test_malformed(self) -> None:
+        """What is no answer closes the connection, behind the answers before it."""
+        self.client.call(1, b"")
+        got = self.client.feed(wire.result(1, b"x") + bytes(2) + wire.result(1, b""))
+        self.assertEqual(got[0], Answered(1, b"x"))
+        self.assertIsNotNone(error(got))
+        self.assertEqual(len(got), 2)
+
+    def test_order(self) -> None:
+        """Pushes and calls of one sender keep their order, also around large ones."""
+        big = bytes(3 * PART_SIZE)
+        self.client.push("@x", b"1", lane=7)
+        self.client.call("@x", big, lane=7)
+        self.client.push("@x", b"3", lane=7)
+        self.client.call("@x", b"4", lane=7)
+        self.client.push("@x", b"other", lane=8)
+        server = ClusterServer(self.names())
+        first = flushed(self.client, 1)
+        bodies = [it.body for it in of(Asked, server.feed(first))]
+        self.assertEqual(bodies, [b"1", b"other"])
+        self.assertTrue(self.client.busy)
+        bodies = [it.body for it in of(Asked, server.feed(flushed(self.client)))]
+        self.assertEqual(bodies, [big, b"3", b"4"])
+        self.assertFalse(self.client.busy)
+
+    def test_cancelled_before_it_is_written(self) -> None:
+        """A large request that is ended early does not run."""
+        session = self.client.call("@x", bytes(3 * PART_SIZE))
+        server = ClusterServer(self.names())
+        server.feed(flushed(self.client, 1))
+        self.assertTrue(self.client.cancel(session))
+        self.assertEqual(server.feed(flushed(self.client)), [])
+        self.assertIsNone(server.half_open)
+        (answer,) = answers(server)
+        self.assertIsInstance(answer, Failure)
+
+    def test_lost(self) -> None:
+        """Written calls fail, the others are written to the next connection."""
+        small = self.client.call("@x", b"small", lane=1)
+        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
+        held = self.client.call("@x", b"held", lane=1)
+        self.client.push("@x", b"push", lane=1)
+        flushed(self.client, 1)
+        self.client.feed(wire.large_result(small, 9)[:5])
+        got = self.client.lost("it was reset")
+        self.assertEqual(failures(got), {small: LinkLost})
+        self.assertIsNone(self.client.half_open)
+        server = ClusterServer(self.names())
+        asked = of(Asked, server.feed(flushed(self.client)))
+        self.assertEqual([it.session for it in asked], [big, held, 0])
+        got = self.client.lost("again")
+        self.assertEqual(failures(got), {big: LinkLost, held: LinkLost})
+
+    def test_end(self) -> None:
+        """In the end everything fails, and says whether it may have run."""
+        small = self.client.call("@x", b"small", lane=1)
+        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
+        held = self.client.call("@x", b"held", lane=1)
+        self.client.push("@x", b"held as well", lane=1)
+        flushed(self.client, 1)
+        got = self.client.end("the node is gone")
+        expected = {small: LinkLost, big: PeerDown, held: PeerDown}
+        self.assertEqual(failures(got), expected)
+        self.assertEqual(self.client.dropped, 1)
+        self.assertEqual((self.client.end("again"), flushed(self.client)), ([], b""))
+
+    def test_half_open(self) -> None:
+        """An answer that stalls is one whose number does not grow."""
+        self.assertIsNone(self.client.half_open)
+        self.client.call(1, b"")
+        self.client.feed(wire.large_result(1, 2))
+        before = self.client.half_open
+        assert before is not None
+        self.client.feed(wire.result_part(1, b"a", False))
+        after = self.client.half_open
+        assert after is not None
+        self.assertGreater(after, before)
+        self.client.feed(wire.result_part(1, b"a", True))
+        self.assertIsNone(self.client.half_open)
+
+    @given(responses, st.lists(st.integers(1, 40)))
+    def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
+        """Strangers' answers raise nothing, and mean the same however they come.
+
+        No call has more than one outcome.
+        """
+        whole, pieces = ClusterClient(TINY), ClusterClient(TINY)
+        for client in (whole, pieces):
+            for _ in range(3):
+                client.call(1, b"")
+        got: list[Effect] = []
+        for piece in pieces_of(data, cuts):
+            got += pieces.feed(piece)
+            if error(got) is not None:
+                break
+        expected = whole.feed(data)
+        self.assertEqual(list(map(repr, got)), list(map(repr, expected)))
+        self.assertEqual(pieces.late, whole.late)
+        ended = [it.session for it in got if isinstance(it, Answered | Failed)]
+        self.assertEqual(len(ended), len(set(ended)))
+
+    def names(self) -> ClusterNames:
+        """Names with an ``x``."""
+        names = ClusterNames()
+        names.register("x", 10)
+        return names
+
+
+class ServerTests(SynchronousTestCase):
+    """Requests in, answers out."""
+
+    def setUp(self) -> None:
+        self.names = ClusterNames()
+        self.names.register("echo", 10)
+        self.server = ClusterServer(self.names, SMALL)
+
+    def test_edge(self) -> None:
+        """All that a real node was asked is answered, or ignored, as it did it.
+
+        Of errors only the session is the same: their texts are for people.
+        """
+        server = ClusterServer(self.names)
+        for case in VECTORS["edge"]:
+            expected = list(_answers_of(case))
+            asked = of(Asked, server.feed(bytes_of(case)))
+            for request in asked:
+                _echo(server, request)
+            got = answers(server)
+            if case["name"] in ANSWERED_BY_US:
+                self.assertEqual((len(got), expected), (1, []), case["name"])
+                continue
+            if case["name"] in OF_THE_ACTOR:
+                continue
+            self.assertEqual(_comparable(got), _comparable(expected), case["name"])
+        self.assertEqual(server.malformed, 5)
+        self.assertIsNone(server.half_open)
+
+    def test_query(self) -> None:
+        """A question for a name is answered at once, by session; a push as well."""
+        for session in (0, 7):
+            data = wire.request(0, session, pack("echo"))
+            self.assertEqual(self.server.feed(data), [])
+            self.assertEqual(answers(self.server), [Result(session, pack(10))])
+        for body in (pack(), pack(5), pack({}), pack("nope"), pack(None)):
+            self.assertEqual(self.server.feed(wire.request(0, 8, body)), [])
+            (answer,) = answers(self.server)
+            self.assertIsInstance(answer, Failure)
+        self.server.feed(wire.request(0, 8, b"\x07"))
+        self.assertIsInstance(answers(self.server)[0], Failure)
+
+    def test_names_change(self) -> None:
+        """A name that changes its owner does so for the next request."""
+        request = wire.request("@echo", 1, b"")
+        self.assertEqual(of(Asked, self.server.feed(request))[0].address, 10)
+        self.names.unregister("echo")
+        self.assertEqual(self.server.feed(request), [])
+        self.assertIsInstance(answers(self.server)[0], Failure)
+        self.names.register("echo", 11)
+        self.assertEqual(of(Asked, self.server.feed(request))[0].address, 11)
+
+    def test_addresses(self) -> None:
+        """Text is a handle, a name of the node, or an error that names the session."""
+        for address, expected in {
+            ":0000000a": 10,
+            "10": 10,
+            ".launcher": ".launcher",
+            "ECHO": "ECHO",
+        }.items():
+            (asked,) = of(Asked, self.server.feed(wire.request(address, 1, b"")))
+            self.assertEqual(asked.address, expected)
+        for address in ("@nope", "@", ":x", "99999999999"):
+            for session in (0, 5):
+                data = wire.request(address, session, b"")
+                self.assertEqual(self.server.feed(data), [])
+                (answer,) = answers(self.server)
+                assert isinstance(answer, Failure)
+                self.assertEqual(answer.session, session)
+
+    def test_answers_in_order_of_completion(self) -> None:
+        """Small answers overtake a large one; each is complete."""
+        body = b"y" * 100_000
+        self.server.answer(1, body)
+        first = flushed(self.server, 1)
+        self.assertTrue(self.server.busy)
+        self.server.answer(2, b"two")
+        self.server.fail(3, "three")
+        records = ResponseReader().feed(first + flushed(self.server))
+        small = [it for it in records if isinstance(it, Result | Failure)]
+        self.assertEqual(small, [Result(2, b"two"), Failure(3, "three")])
+        self.assertEqual([records.index(it) for it in small], [2, 3])
+        parts = [it.data for it in records if isinstance(it, Part)]
+        self.assertEqual(b"".join(parts), body)
+
+    def test_one_session_twice(self) -> None:
+        """Two answers of one session come one after the other, not mixed."""
+        data = wire.request(10, 5, b"a") + wire.request(10, 5, b"b")
+        self.assertEqual(len(of(Asked, self.server.feed(data))), 2)
+        self.server.answer(5, b"a" * 40_000)
+        self.server.answer(5, b"b" * 40_000)
+        self.server.answer(5, b"c")
+        client = ClusterClient()
+        got = []
+        for record in answers(self.server):
+            if isinstance(record, Part):
+                got.append(record.data[:1])
+            elif isinstance(record, Result):
+                got.append(record.body)
+        self.assertEqual(got, [b"a", b"a", b"b", b"b", b"c"])
+        self.assertEqual(client.late, 0)
+
+    def test_tags(self) -> None:
+        """A tag is that of the next request or push, and of no other."""
+        body = bytes(PART_SIZE)
+        data = wire.trace(b"t1") + wire.request(10, 0, b"") + wire.request(10, 1, b"")
+        data += wire.trace(b"t2") + large(2, body, len(body)) + wire.request(10, 3, b"")
+        asked = of(Asked, self.server.feed(data))
+        self.assertEqual([it.trace for it in asked], [b"t1", b"", b"t2", b""])
+
+    def test_large_push(self) -> None:
+        """A large push is one, though it has a session."""
+        body = bytes(PART_SIZE + 1)
+        (asked,) = of(Asked, self.server.feed(large(4, body, len(body), push=True)))
+        self.assertEqual(asked, Asked(10, 4, body, True, b""))
+
+    def test_too_large(self) -> None:
+        """What is too large is refused once, when its last part has come."""
+        with self.subTest("announced"):
+            got = self.server.feed(large(4, bytes(70_000), 100_001))
+            self.assertEqual(len(lines(got)), len(got))
+            (answer,) = answers(self.server)
+            assert isinstance(answer, Failure)
+            self.assertIn("100001", answer.text)
+        with self.subTest("not announced"):
+            self.assertEqual(self.server.feed(large(4, bytes(70_000), 10)), [])
+            (answer,) = answers(self.server)
+            assert isinstance(answer, Failure)
+        self.assertIsNone(self.server.half_open)
+
+    def test_too_many(self) -> None:
+        """Beyond the limit of unfinished requests nothing is kept, small ones pass."""
+        begin = b"".join(wire.large_request(10, n, 40_000) for n in range(1, 4))
+        self.assertEqual(len(lines(self.server.feed(begin))), 1)
+        self.assertEqual(len(of(Asked, self.server.feed(wire.request(10, 9, b"")))), 1)
+        self.server.feed(wire.request_part(3, bytes(10), True))
+        (answer,) = answers(self.server)
+        assert isinstance(answer, Failure)
+        self.assertEqual(answer.session, 3)
+
+    def test_malformed(self) -> None:
+        """What is no request is told once for a connection, and the rest is read."""
+        got = self.server.feed(bytes(4) + b"\0\1\x07" + wire.request(10, 1, b""))
+        self.assertEqual((len(lines(got)), len(of(Asked, got))), (1, 1))
+        self.assertEqual(self.server.malformed, 3)
+        self.assertIsNone(error(got))
+
+    def test_half_open(self) -> None:
+        """A large request that stalls is one whose number does not grow."""
+        self.assertIsNone(self.server.half_open)
+        self.server.feed(wire.large_request(10, 1, 2))
+        before = self.server.half_open
+        assert before is not None
+        self.server.feed(wire.request_part(1, b"a", False))
+        after = self.server.half_open
+        assert after is not None
+        self.assertGreater(after, before)
+        self.server.feed(wire.request_part(1, b"a", True))
+        self.assertIsNone(self.server.half_open)
+
+    @given(requests, st.lists(st.integers(1, 40)))
+    def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
+        """Strangers' requests raise nothing, and mean the same however they come."""
+        whole = ClusterServer(self.names, TINY)
+        expected = whole.feed(data)
+        server = ClusterServer(self.names, TINY)
+        got: list[Effect] = []
+        for piece in pieces_of(data, cuts):
+            got += server.feed(piece)
+        self.assertEqual(got, expected)
+        self.assertIsNone(error(got))
+        self.assertEqual(server.malformed, whole.malformed)
+        self.assertEqual(answers(server), answers(whole))
+
+
+#: Where a real node never answers, and ours says why.
+ANSWERED_BY_US = {
+    "query with a table instead of a string",
+    "query with an empty body",
+    "request by an empty name",
+}
+#: What came depends on the actor, which sleeps or exits.
+OF_THE_ACTOR = {
+    "session used twice at the same time",
+    "request whose service exits meanwhile",
+    "request to the dead service by name",
+}
+
+
+def _answers_of(case: dict[str, Any]) -> Iterator[wire.ResponseRecord]:
+    reader = ResponseReader()
+    for answer in case["answers"]:
+        yield from reader.feed(bytes_of(answer))
+
+
+def _comparable(records: list[wire.ResponseRecord]) -> list[Any]:
+    """Records by their sessions, each in its order, without the texts of errors."""
+    return [
+        (it.session, "failed") if isinstance(it, Failure) else it
+        for it in sorted(records, key=lambda it: it.session)
+    ]
+
+
+def _echo(server: ClusterServer, asked: Asked) -> None:
+    """The actor that the real node had: it returns what comes behind ECHO."""
+    known = asked.address in (10, ".loc")
+    if asked.push or asked.address == "ECHO" or asked.body == b"\x07\x07":
+        return
+    name, *values = unpack(asked.body) or (None,)
+    if known and name == "ECHO":
+        server.answer(asked.session, pack(*values))
+    else:
+        server.fail(asked.session, "the call failed")
+
+
+sizes = st.integers(0, 100) | st.integers(PART_SIZE - 1, 2 * PART_SIZE + 1)
+
+
+class BackToBackTests(SynchronousTestCase):
+    """Both ends together."""
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 2), sizes, st.booleans()), max_size=12),
+        st.lists(st.integers(1, 3 * PART_SIZE), min_size=1, max_size=9),
+    )
+    def test_any(self, sent: list[tuple[int, int, bool]], rooms: list[int]) -> None:
+        """All arrives once, in order for each sender, and each call has its answer."""
+        client, server = ClusterClient(), ClusterServer(ClusterNames())
+        calls: dict[int, bytes] = {}
+        expected: dict[int, list[bytes]] = {}
+        for number, (lane, size, push) in enumerate(sent):
+            body = bytes([lane, number]) + bytes(size)
+            expected.setdefault(lane, []).append(body)
+            if push:
+                client.push(10, body, lane=lane)
+            else:
+                calls[client.call(10, body, lane=lane)] = body
+        arrived: dict[int, list[bytes]] = {}
+        got: dict[int, bytes] = {}
+        turn = 0
+        while client.busy or server.busy or turn <= len(sent):
+            room = rooms[turn % len(rooms)]
+            turn += 1
+            for asked in of(Asked, server.feed(flushed(client, room))):
+                arrived.setdefault(asked.body[0], []).append(asked.body)
+                if not asked.push:
+                    server.answer(asked.session, asked.body)
+            for answer in of(Answered, client.feed(flushed(server, room))):
+                self.assertNotIn(answer.session, got)
+                got[answer.session] = answer.body
+        self.assertEqual(arrived, expected)
+        self.assertEqual(got, calls)
+        self.assertEqual(
+            (client.late, client.half_open, server.half_open), (0,) + 2 * (None,)
+        )
