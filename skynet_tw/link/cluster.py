@@ -53,6 +53,11 @@ class ClusterClient:
         return self._writer.busy
 
     @property
+    def waiting(self) -> int:
+        """Bytes of what waits: large messages, and what must not overtake them."""
+        return self._writer.size
+
+    @property
     def half_open(self) -> int | None:
         """A number that grows as an incomplete answer does; None if there is none."""
         rest = self._reader.rest
@@ -248,6 +253,11 @@ class ClusterServer:
     def busy(self) -> bool:
         """Whether parts of large answers wait for the next `flush`."""
         return self._writer.busy
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the answers that wait."""
+        return self._writer.size
 
     @property
     def half_open(self) -> int | None:

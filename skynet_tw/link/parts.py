@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -155,7 +155,7 @@ class Outgoing:
     :param body: what comes in parts behind that, None for a small message.
     """
 
-    __slots__ = ("at", "body", "dropped", "first", "lane", "session")
+    __slots__ = ("at", "body", "dropped", "first", "lane", "session", "size")
 
     def __init__(
         self, session: int, first: bytes, body: bytes | None, lane: Hashable
@@ -164,10 +164,16 @@ class Outgoing:
         self.first = first
         self.body = body
         self.lane = lane
-        #: How much of the body is written.
+        #: Bytes that it keeps.
+        self.size = len(first) + len(body or b"")
+        #: How much of the body is written; 0 if it has not begun.
         self.at = 0
         #: Whether nobody wants it any more.
         self.dropped = False
+
+
+#: Messages in order, from which any can be taken out at once.
+_Queue = OrderedDict[Outgoing, None]
 
 
 class PartWriter:
@@ -186,11 +192,13 @@ class PartWriter:
         #: Large messages that send parts in turns, at most `AT_ONCE`.
         self._begun: deque[Outgoing] = deque()
         #: Those that come after them.
-        self._next: deque[Outgoing] = deque()
+        self._next: _Queue = OrderedDict()
         #: The lanes with a large message, and what waits behind it there.
-        self._lanes: dict[Hashable, deque[Outgoing]] = {}
+        self._lanes: dict[Hashable, _Queue] = {}
         #: All of these by their sessions, but for small pushes, which have none.
         self._unwritten: dict[int, Outgoing] = {}
+        #: Bytes of what `take` does not give without room.
+        self.size = 0
 
     def __contains__(self, session: int) -> bool:
         """Whether a message of this session waits, or some part of it does."""
@@ -224,9 +232,10 @@ class PartWriter:
             self._hold(message)
             return
         if lane is not None:
-            self._lanes[lane] = deque()
+            self._lanes[lane] = OrderedDict()
         self._unwritten[session] = message
-        self._next.append(message)
+        self._next[message] = None
+        self.size += message.size
 
     def take(self, room: int) -> bytes:
         """Return what is to be written now; from here on it counts as written.
@@ -250,10 +259,20 @@ class PartWriter:
         message = self._unwritten.pop(session, None)
         if message is None:
             return False
+        self.size -= message.size
+        message.size = 0
         message.dropped = True
         message.first = b""
         if message.body is not None:
             message.body = b""
+        behind = self._lanes.get(message.lane)
+        if message in self._next:
+            # What waits behind it keeps its place by it.
+            if not behind:
+                del self._next[message]
+                self._lanes.pop(message.lane, None)
+        elif behind:
+            behind.pop(message, None)
         return True
 
     def restart(self) -> None:
@@ -262,9 +281,10 @@ class PartWriter:
         What `small` gave, and `take` has not fetched, is lost as if it were written.
         """
         self._packets.clear()
-        for message in self._begun:
+        for message in reversed(self._begun):
             message.at = 0
-        self._next.extendleft(reversed(self._begun))
+            self._next[message] = None
+            self._next.move_to_end(message, last=False)
         self._begun.clear()
 
     def clear(self) -> list[Outgoing]:
@@ -277,17 +297,19 @@ class PartWriter:
         self._next.clear()
         self._lanes.clear()
         self._unwritten.clear()
+        self.size = 0
         return [message for message in messages if not message.dropped]
 
     def _hold(self, message: Outgoing) -> None:
-        self._lanes[message.lane].append(message)
+        self._lanes[message.lane][message] = None
+        self.size += message.size
         if message.session:
             self._unwritten[message.session] = message
 
     def _turn(self, pieces: list[bytes]) -> int:
         """Write one part of the message whose turn it is; returns how many bytes."""
         if self._next and len(self._begun) < AT_ONCE:
-            message = self._next.popleft()
+            message, _ = self._next.popitem(last=False)
             if message.dropped:
                 self._release(message, pieces)
                 return 0
@@ -314,17 +336,16 @@ class PartWriter:
         if queue is None:
             return
         while queue:
-            follower = queue.popleft()
-            if follower.dropped:
-                continue
+            follower, _ = queue.popitem(last=False)
             if follower.body is not None:
-                self._next.append(follower)
+                self._next[follower] = None
                 return
             self._written(follower)
             pieces.append(follower.first)
         del self._lanes[message.lane]
 
     def _written(self, message: Outgoing) -> None:
+        self.size -= message.size
         # Two answers may have one session.
         if self._unwritten.get(message.session) is message:
             del self._unwritten[message.session]

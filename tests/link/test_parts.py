@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -160,8 +162,72 @@ class PartWriterTests(SynchronousTestCase):
         for session in (1, 2, 4):
             self.assertTrue(self.writer.drop(session))
             self.assertFalse(self.writer.drop(session))
+        self.assertEqual(self.writer.size, len(b"(3)"))
         self.assertEqual(self.writer.take(ROOM), b"(3)")
         self.assertFalse(self.writer.busy)
+
+    def test_drop_keeps_nothing(self) -> None:
+        """Without a connection, what comes and is given up leaves nothing behind."""
+        for lane in (None, "a"):
+            for session in range(1, 100, 2):
+                self.writer.large(session, b"<>", bytes(PART_SIZE), lane)
+                self.writer.small(session + 1, b"()", lane)
+                for either in (session, session + 1):
+                    self.writer.drop(either)
+            self.assertEqual(self.writer.size, 0)
+            self.assertEqual(self.writer.clear(), [])
+        self.writer.large(1, b"<1>", bytes(PART_SIZE), lane="a")
+        for session in range(2, 100):
+            self.writer.small(session, b"()", lane="a")
+            self.writer.drop(session)
+        self.assertEqual(self.writer.size, PART_SIZE + 3)
+        self.writer.drop(1)
+        self.assertFalse(self.writer.busy)
+        self.assertEqual(self.writer.size, 0)
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["small", "large", "drop", "take", "restart"]),
+                st.integers(0, 3),
+                st.integers(0, 30),
+            ),
+            max_size=40,
+        )
+    )
+    def test_books(self, steps: list[tuple[str, int, int]]) -> None:
+        """Whatever happens, what is not dropped is written once, each lane in order."""
+        writer = PartWriter(part)
+        out = b""
+        live: dict[int, int] = {}
+        for number, (step, lane, which) in enumerate(steps, 1):
+            if step == "small":
+                writer.small(number, b"(%d)" % number, lane or None)
+                live[number] = lane
+            elif step == "large":
+                body = bytes(PART_SIZE * (which % 3 + 1))
+                writer.large(number, b"<%d>" % number, body, lane or None)
+                live[number] = lane
+            elif step == "drop" and which and writer.drop(which):
+                del live[which]
+            elif step == "take":
+                out += writer.take(which)
+            elif step == "restart":
+                out += writer.take(0)
+                writer.restart()
+        out += writer.take(ROOM)
+        self.assertEqual(writer.size, 0)
+        self.assertFalse(writer.busy)
+        self.assertEqual(writer.clear(), [])
+        ended: dict[int, int] = {}
+        for match in re.finditer(rb"\((\d+)\)|\[(\d+):[1-9]\d*\.\]", out):
+            session = int(match[1] or match[2])
+            self.assertNotIn(session, ended)
+            ended[session] = match.start()
+        self.assertEqual(set(ended), set(live))
+        for lane in (1, 2, 3):
+            places = [ended[number] for number in live if live[number] == lane]
+            self.assertEqual(places, sorted(places))
 
     def test_drop_what_has_begun(self) -> None:
         """What has begun is ended early, so that the other side does not keep it."""
