@@ -51,9 +51,9 @@ _E = TypeVar("_E")
 
 def make_node(
     config: Config | Mapping[str, Any] | None = None,
-    *,
-    reactor: IReactorTime,
+    reactor: IReactorTime | None = None,
     actors: Iterable[type[Actor] | Start] = (),
+    *,
     server: Server | None = None,
     client: Client | None = None,
     on_failure: Callable[[BootFailed], object] | None = None,
@@ -86,8 +86,10 @@ def make_node(
         Its ``startService`` raises `BootFailed` if a port cannot be bound; its
         ``stopService`` returns a Deferred and leaves nothing behind.  It starts once.
     :raises BootFailed: *config* is wrong; one line says which key, which value and why.
-    :raises TypeError: an actor is none, or *reactor* has no sockets to use.
+    :raises TypeError: an actor is none, or *reactor* is none, or has no sockets to use.
     """
+    if not IReactorTime.providedBy(reactor):
+        raise TypeError(f"a reactor, or a clock, is wanted, not {shown(reactor)}")
     named = "--{}".format if isinstance(config, Config) else "config[{!r}]".format
     try:
         if not isinstance(config, Config):

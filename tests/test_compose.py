@@ -108,6 +108,22 @@ class ConfigTests(SynchronousTestCase):
             with self.assertRaises(TypeError):
                 make_node(ALONE, reactor=Clock(), actors=actors)
 
+    def test_in_order(self) -> None:
+        """Configuration, reactor or clock, and actors may be given in that order."""
+        clock = Clock()
+        service = make_node(ALONE, clock, [Echo])
+        service.startService()
+        self.successResultOf(service.when_ready())
+        self.assertEqual([it.kind for it in service.node.status().actors], ["Echo"])
+        self.successResultOf(service.stopService())
+
+    def test_no_reactor(self) -> None:
+        """Without a reactor, or with something else, the error says so."""
+        for wrong in (None, object(), [Echo]):
+            with self.assertRaises(TypeError) as caught:
+                make_node(ALONE, wrong)  # type: ignore[arg-type]
+            self.assertIn("a reactor, or a clock, is wanted", str(caught.exception))
+
     def test_no_sockets(self) -> None:
         """A clock is enough where endpoints are given, or none are needed."""
         with self.assertRaises(TypeError) as caught:
