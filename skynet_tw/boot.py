@@ -16,10 +16,8 @@ from automat import TypeMachineBuilder
 from twisted.internet.defer import (
     Deferred,
     FirstError,
-    fail,
     gatherResults,
     maybeDeferred,
-    succeed,
 )
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -30,6 +28,7 @@ from .interfaces import IRemote
 from .node.actor import Actor
 from .node.failures import LoggedFailure, failure_of, logger_of
 from .node.node import Node
+from .oneshot import OneShot
 from .reasons import one_line, start_failed
 from .starts import Start
 from .status import StageReport
@@ -183,7 +182,7 @@ class Boot:
         self._limit: IDelayedCall | None = None
         self._began = clock.seconds()
         self._halted = False
-        self._waiters: list[Deferred[None]] = []
+        self._ready = OneShot()
         self._core = _Core(self)
         self._core.steps = {
             "bound": self._bind,
@@ -220,15 +219,7 @@ class Boot:
 
     def when_ready(self) -> Deferred[None]:
         """A fresh Deferred, fired when the boot is done; it fails as the boot fails."""
-        if "ready" in self._core.left:
-            return succeed(None)
-        if self._core.error is not None:
-            return fail(self._core.error)
-        if self._halted:
-            return fail(NotReady("the node stops"))
-        waiting: Deferred[None] = Deferred(self._waiters.remove)
-        self._waiters.append(waiting)
-        return waiting
+        return self._ready.when()
 
     def report(self) -> list[StageReport]:
         """How far each stage is, in order."""
@@ -328,8 +319,7 @@ class Boot:
             actors=len(self.node.actors()),
             took=self.clock.seconds() - self._began,
         )
-        while self._waiters:
-            self._waiters.pop(0).callback(None)
+        self._ready.fire()
 
     def on_failed(self, error: Failure) -> None:
         """A stage has failed; who waits for the node is told."""
@@ -340,15 +330,13 @@ class Boot:
         text = f"boot failed at stage {self._core.stage}: {one_line(reason)}"
         failure = Failure(BootFailed(text))
         self._core.error = failure
-        while self._waiters:
-            self._waiters.pop(0).errback(failure)
+        self._ready.fail(lambda: failure)
 
     def on_halted(self) -> None:
         """The node stops before or after it was ready."""
         self._cancel_limit()
         self._halted = True
-        while self._waiters:
-            self._waiters.pop(0).errback(NotReady("the node stops"))
+        self._ready.fail(lambda: NotReady("the node stops"))
 
     def _linked(self) -> list[int]:
         return [harbor for remote in self._remotes for harbor in remote.linked()]

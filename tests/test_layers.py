@@ -27,13 +27,14 @@ ALLOWED = {
     "message": set[str](),
     "interfaces": VOCABULARY - {"status"},
     "status": {"handle", "interfaces"},
+    "oneshot": set[str](),
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},
     "wire": VOCABULARY | VALUES,
     "link": VOCABULARY | VALUES | {"wire"},
-    "net": VOCABULARY | VALUES | {"wire", "link"},
-    "node": VOCABULARY | VALUES,
+    "net": VOCABULARY | VALUES | {"wire", "link", "oneshot"},
+    "node": VOCABULARY | VALUES | {"oneshot"},
 }
 
 #: Layers that know nothing of Twisted.

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from ..oneshot import OneShot
 from . import coroutines
 from .callers import Callers
 from .cell import Cell, packed
@@ -60,8 +61,7 @@ class _Core:
     #: The callees of the calls that were under way when it began to end.
     called: list[int] = field(default_factory=list)
     limits: list[IDelayedCall] = field(default_factory=list)
-    waiters: list[Deferred[None]] = field(default_factory=list)
-    gone: bool = False
+    gone: OneShot = field(default_factory=OneShot)
 
 
 def _run_stopped(core: _Core, done: Callable[[], None]) -> None:
@@ -86,7 +86,7 @@ def _written(cell: Cell) -> list[int]:
 def _bury(core: _Core) -> None:
     """The actor is over: tell who waits for that, and whom it has called."""
     cell = core.cell
-    core.gone = cell.gone = True
+    cell.gone = True
     for limit in core.limits:
         if limit.active():
             limit.cancel()
@@ -108,9 +108,7 @@ def _bury(core: _Core) -> None:
         if return_to is not None:
             return_to.abandon()
     cell.core.backlog.handled(packed(answers))
-    waiters, core.waiters = core.waiters, []
-    for waiter in waiters:
-        waiter.callback(None)
+    core.gone.fire()
 
 
 def _build() -> Callable[[_Core], _Inputs]:
@@ -220,11 +218,7 @@ class Ending:
 
     def when_gone(self) -> Deferred[None]:
         """A fresh Deferred, fired when the actor is over."""
-        if self._core.gone:
-            return succeed(None)
-        waiter: Deferred[None] = Deferred()
-        self._core.waiters.append(waiter)
-        return waiter
+        return self._core.gone.when()
 
 
 async def end_in_order(

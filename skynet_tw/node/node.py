@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from ..errors import NotReady, SkynetError
 from ..handle import Handle
 from ..interfaces import IRemote, IRemoteReceiver
+from ..oneshot import OneShot
 from ..status import NodeStatus, StageReport
 from ..text import shown
 from . import coroutines
@@ -82,8 +83,7 @@ class Node:
         if remote is not None:
             self.attach(remote)
         self._endings: dict[ActorCell, Ending] = {}
-        self._over: list[Deferred[None]] = []
-        self._has_stopped = False
+        self._stopped = OneShot()
         self._sleeps = Sleeps(core)
         #: Ends the process that the node lives in, see `shutdown`.
         self.on_shutdown: Callable[[], object] | None = None
@@ -256,7 +256,7 @@ class Node:
             self._incoming,
             self._names,
             self.boot_report(),
-            self._has_stopped,
+            self._stopped.is_done,
         )
 
     def stop(self, now: bool = False) -> Deferred[None]:
@@ -277,11 +277,7 @@ class Node:
                 ending = self._end(cell, why, 0.0)
                 if ending is not None:
                     ending.cut()
-        if self._has_stopped:
-            return succeed(None)
-        over: Deferred[None] = Deferred()
-        self._over.append(over)
-        return over
+        return self._stopped.when()
 
     def _stop(self) -> None:
         self._incoming.boot_done()
@@ -292,10 +288,7 @@ class Node:
         core.calls.stop()
         core.scheduler.stop()
         self._sleeps.stop()
-        self._has_stopped = True
-        over, self._over = self._over, []
-        for waiter in over:
-            waiter.callback(None)
+        self._stopped.fire()
 
 
 def _check_name(name: Any) -> None:

@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.net.kit.closing import close_within
 from skynet_tw.net.kit.connections import Connection, Connections
-from skynet_tw.net.kit.oneshot import OneShot
 from skynet_tw.net.kit.pressure import Pressure
 from skynet_tw.net.kit.progress import Progress
+from skynet_tw.oneshot import OneShot
 
 
 class OneShotTests(SynchronousTestCase):

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol
 
-from .oneshot import OneShot
+from ...oneshot import OneShot
 from .pressure import Pressure
 from .progress import Progress
 from .transport import abort_transport, address_text, half_close_transport, tune

@@ -19,8 +19,8 @@ from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ...oneshot import OneShot
 from .connections import Connection
-from .oneshot import OneShot
 
 
 class GreetingConnection(Connection):

@@ -14,10 +14,10 @@ from twisted.logger import Logger
 from ...errors import BootFailed
 from ...interfaces import IRemoteReceiver, LinkInfo
 from ...link.effects import Expected, Gone
+from ...oneshot import OneShot
 from .dialers import Dialers
 from .limits import ConnectionLimits
 from .logging import FoldedLog
-from .oneshot import OneShot
 
 
 class AllLinks:

@@ -19,13 +19,13 @@ from twisted.python.failure import Failure
 from ...errors import BootFailed
 from ...link.client_core import ClientCore
 from ...link.effects import Close, Effect, Heard, LogLine, MasterEvent, Write
+from ...oneshot import OneShot
 from ...wire.control import NOT_2013, NOT_MODERN
 from .attempts import REFUSED_PAUSE, Attempts
 from .connections import Connections
 from .greeting import GreetedEndpoint, GreetingConnection, QuietClientService
 from .limits import ConnectionLimits
 from .logging import emit
-from .oneshot import OneShot
 from .shell import Shell
 
 

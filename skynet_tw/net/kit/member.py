@@ -20,12 +20,12 @@ from twisted.python.failure import Failure
 
 from ...errors import BadAddress, BootFailed
 from ...interfaces import IRemoteReceiver, LinkInfo
+from ...oneshot import OneShot
 from ...wire.harbor import MAX_PAYLOAD
 from .closing import close_within
 from .limits import ConnectionLimits
 from .links import AllLinks
 from .master_client import MasterClient
-from .oneshot import OneShot
 from .sweep import Sweeper
 
 #: A tenth of a second and a jitter at first, five seconds in the end: a slave that
