@@ -125,7 +125,7 @@ class Calls:
             # Calls made one after the other do not cost a look each.
             self._schedule(max(next_at, now + INTERVAL))
         if over:
-            self._scheduler.enter(_fail, over)
+            self._scheduler.in_turn(_fail, over)
 
 
 def _fail(calls: list[Call]) -> None:

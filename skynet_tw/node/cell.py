@@ -140,7 +140,7 @@ class Cell(TaskOwner):
     def put_answer(self, message: Message) -> None:
         """Take an answer to a call of this actor; a shut gate lets it through."""
         if self.gated:
-            self.scheduler.enter(self._answered_early, message)
+            self.scheduler.in_turn(self._answered_early, message)
         elif not self.gone:
             self.mailbox.append(message)
             self.ledger.queue()

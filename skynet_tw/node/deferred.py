@@ -89,11 +89,11 @@ class NodeDeferred(Deferred[_T]):
 
     def fire(self, result: _T) -> None:
         """Give the result to who waits, in its turn."""
-        self._scheduler.enter(self._variables.run, self._fire, result)
+        self._scheduler.in_turn(self._variables.run, self._fire, result)
 
     def fail(self, error: BaseException) -> None:
         """Raise an error where it is waited for, in its turn."""
-        self._scheduler.enter(self._variables.run, self._fire, failure_of(error))
+        self._scheduler.in_turn(self._variables.run, self._fire, failure_of(error))
 
     def _fire(self, result: Any) -> None:
         if not self.called:

@@ -131,7 +131,7 @@ def _build() -> Callable[[_Core], _Inputs]:
     def stop_at_once(inputs: _Inputs, core: _Core) -> None:
         core.cell.close_tasks()
         _run_stopped(core, inputs.stopped)
-        core.cell.scheduler.enter(inputs.cut)
+        core.cell.scheduler.in_turn(inputs.cut)
 
     def bury(inputs: _Inputs, core: _Core) -> None:
         # Whatever ``stopped`` left behind ends with it.
@@ -176,7 +176,7 @@ class Ending:
         cell = self._core.cell
         counted = cell.take_no_more()
         self._core.home.forget_names(cell)
-        cell.scheduler.enter(self._begin, counted)
+        cell.scheduler.in_turn(self._begin, counted)
 
     def _begin(self, counted: int) -> None:
         """Refuse what it will not handle, and tell its coroutines."""
@@ -200,12 +200,12 @@ class Ending:
         scheduler, later = cell.scheduler, cell.core.clock.callLater
         if self._grace > 0:
             self._core.limits = [
-                later(self._grace / 2, scheduler.enter, self._machine.half),
-                later(self._grace, scheduler.enter, self._machine.cut),
+                later(self._grace / 2, scheduler.in_turn, self._machine.half),
+                later(self._grace, scheduler.in_turn, self._machine.cut),
             ]
         else:
             # Behind those that were just told, and behind ``stopped``.
-            scheduler.enter(self._machine.cut)
+            scheduler.in_turn(self._machine.cut)
 
     def _idle(self) -> None:
         """No coroutine of the actor waits any more."""
@@ -214,7 +214,7 @@ class Ending:
 
     def cut(self) -> None:
         """End it at once."""
-        self._core.cell.scheduler.enter(self._machine.cut)
+        self._core.cell.scheduler.in_turn(self._machine.cut)
 
     def when_gone(self) -> Deferred[None]:
         """A fresh Deferred, fired when the actor is over."""

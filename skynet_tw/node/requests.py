@@ -311,7 +311,7 @@ class Call(ReturnTo):
             reply.result = None
             task.wake_with_error(error)
         else:
-            self.caller.scheduler.enter(reply.succeed, failure_of(error))
+            self.caller.scheduler.in_turn(reply.succeed, failure_of(error))
 
     def abandon(self) -> None:
         """The caller is gone; an unhandled failure is not logged."""

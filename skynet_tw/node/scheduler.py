@@ -86,7 +86,7 @@ class Scheduler:
         if not self.running and self._wake is None:
             self._wake = self._clock.callLater(0, self._woken)
 
-    def enter(self, function: Callable[..., Any], *args: Any) -> None:
+    def in_turn(self, function: Callable[..., Any], *args: Any) -> None:
         """Call *function* in a turn: at once where none is under way.
 
         Within a turn it waits for its place in the queue, as an actor's code may be
