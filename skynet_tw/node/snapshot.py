@@ -33,11 +33,10 @@ def snapshot(
     links = core.backlog.links()
     waits = {**core.outboxes.waits(), **incoming.waits()}
     held = sum(len(cell.mailbox) + len(cell.unhandled) for cell in actors)
-    calls: dict[Call, None] = dict.fromkeys(core.calls)
+    # Each call that has a session stands in one of these, and in no other.
+    calls: list[Call] = [*core.calls]
     for channel in channels:
-        calls.update(dict.fromkeys(channel.calls))
-    for cell in actors:
-        calls.update(dict.fromkeys(cell.calls.values()))
+        calls += channel.calls
     return NodeStatus(
         core.harbor,
         _state(core, boot, stopped),
