@@ -7,6 +7,7 @@ There is no handshake: the first bytes are a request (cluster, section 1).
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from ..errors import (
     LinkLost,
@@ -23,33 +24,29 @@ from .cluster_names import ClusterNames
 from .effects import Answered, Asked, Close, Effect, Effects, Failed, Write
 from .parts import Assembler, PartLimits, PartWriter
 
+_Reader = TypeVar("_Reader", wire.RequestReader, wire.ResponseReader)
+_X = TypeVar("_X")
 
-class ClusterClient:
-    """The end that calls: requests out, answers in.
 
-    It outlives its connections, as its sessions do.  What one turn of the node calls
-    and pushes is written by one `flush`, while there is a connection.
+class _End(Generic[_Reader, _X]):
+    """What both ends have: what they read, and what of large messages is under way.
 
-    :param limits: of the large answers.
+    :param reader: decodes what comes in.
+    :param writer: collects what goes out.
+    :param limits: of the large messages that come in.
     """
 
-    def __init__(self, limits: PartLimits | None = None) -> None:
+    def __init__(
+        self, reader: _Reader, writer: PartWriter, limits: PartLimits | None
+    ) -> None:
         self._effects = Effects()
-        self._reader = wire.ResponseReader()
-        self._writer = PartWriter(wire.request_part)
-        #: The sessions of calls that are not answered.
-        self._calls: set[int] = set()
-        self._answers: Assembler[None] = Assembler(limits or PartLimits())
-        #: The session that was given last.
-        self.session = 0
-        #: Answers that came when nobody waited for them any more.
-        self.late = 0
-        #: Pushes that `end` found not written.
-        self.dropped = 0
+        self._reader: _Reader = reader
+        self._writer = writer
+        self._incoming: Assembler[_X] = Assembler(limits or PartLimits())
 
     @property
     def busy(self) -> bool:
-        """Whether parts of large messages wait for the next `flush`."""
+        """Whether parts of large messages wait for the next ``flush``."""
         return self._writer.busy
 
     @property
@@ -59,11 +56,32 @@ class ClusterClient:
 
     @property
     def half_open(self) -> int | None:
-        """A number that grows as an incomplete answer does; None if there is none."""
+        """A number that grows as an incomplete message does; None if there is none."""
         rest = self._reader.rest
-        if not rest.kept and not len(self._answers):
+        if not rest.kept and not len(self._incoming):
             return None
-        return rest.changes + self._answers.changes
+        return rest.changes + self._incoming.changes
+
+
+class ClusterClient(_End[wire.ResponseReader, None]):
+    """The end that calls: requests out, answers in.
+
+    It outlives its connections, as its sessions do.  What one turn of the node calls
+    and pushes is written by one `flush`, while there is a connection.
+
+    :param limits: of the large answers.
+    """
+
+    def __init__(self, limits: PartLimits | None = None) -> None:
+        super().__init__(wire.ResponseReader(), PartWriter(wire.request_part), limits)
+        #: The sessions of calls that are not answered.
+        self._calls: set[int] = set()
+        #: The session that was given last.
+        self.session = 0
+        #: Answers that came when nobody waited for them any more.
+        self.late = 0
+        #: Pushes that `end` found not written.
+        self.dropped = 0
 
     def call(
         self,
@@ -120,9 +138,9 @@ class ClusterClient:
             elif isinstance(record, wire.Failure):
                 self._failure(record.session, record.text)
             elif record.session in self._calls:
-                reason = self._answers.begin(record.session, record.total, None)
+                reason = self._incoming.begin(record.session, record.total, None)
                 if reason is not None:
-                    self._answers.drop(record.session)
+                    self._incoming.drop(record.session)
                     self._fail(record.session, RemoteError(f"the answer: {reason}"))
         if self._reader.error is not None:
             self._effects.add(Close(self._reader.error))
@@ -134,7 +152,7 @@ class ClusterClient:
         :returns: True if it certainly does not run: not all of it was written.
         """
         self._calls.discard(session)
-        self._answers.drop(session)
+        self._incoming.drop(session)
         return self._writer.drop(session)
 
     def lost(self, reason: str) -> list[Effect]:
@@ -143,7 +161,7 @@ class ClusterClient:
         What is not written, or not all of it, waits for the next connection.
         """
         self._reader = wire.ResponseReader()
-        self._answers.clear()
+        self._incoming.clear()
         self._writer.restart()
         for session in sorted(self._calls):
             if session not in self._writer:
@@ -190,16 +208,16 @@ class ClusterClient:
     def _result(self, session: int, body: bytes) -> None:
         if session in self._calls:
             self._calls.remove(session)
-            self._answers.drop(session)
+            self._incoming.drop(session)
             self._effects.add(Answered(session, body))
         else:
             self.late += 1
 
     def _part(self, part: wire.Part) -> None:
         if not part.last:
-            self._answers.add(part.session, part.data)
+            self._incoming.add(part.session, part.data)
             return
-        answer = self._answers.finish(part.session, part.data)
+        answer = self._incoming.finish(part.session, part.data)
         if answer is not None and answer.reason is None:
             self._result(part.session, answer.body())
         elif part.session in self._calls:
@@ -210,7 +228,7 @@ class ClusterClient:
 
     def _failure(self, session: int, text: str) -> None:
         if session in self._calls:
-            self._answers.drop(session)
+            self._incoming.drop(session)
             self._fail(session, RemoteError(text))
             return
         if session:
@@ -227,7 +245,7 @@ class ClusterClient:
         self._effects.add(Failed(session, error))
 
 
-class ClusterServer:
+class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
     """The end that answers: requests in, answers out, in the order they are ready.
 
     It lives as long as its connection.  Questions for names it answers itself.
@@ -237,35 +255,12 @@ class ClusterServer:
     """
 
     def __init__(self, names: ClusterNames, limits: PartLimits | None = None) -> None:
+        super().__init__(wire.RequestReader(), PartWriter(wire.result_part), limits)
         self._names = names
-        self._effects = Effects()
-        self._reader = wire.RequestReader()
-        self._writer = PartWriter(wire.result_part)
-        self._requests: Assembler[tuple[wire.LargeRequest, bytes]] = Assembler(
-            limits or PartLimits()
-        )
         #: The tag of the next request.
         self._tag = b""
         #: Packets that were no requests.
         self.malformed = 0
-
-    @property
-    def busy(self) -> bool:
-        """Whether parts of large answers wait for the next `flush`."""
-        return self._writer.busy
-
-    @property
-    def waiting(self) -> int:
-        """Bytes of the answers that wait."""
-        return self._writer.size
-
-    @property
-    def half_open(self) -> int | None:
-        """A number that grows as an incomplete request does; None if there is none."""
-        rest = self._reader.rest
-        if not rest.kept and not len(self._requests):
-            return None
-        return rest.changes + self._requests.changes
 
     def feed(self, data: bytes) -> list[Effect]:
         """Take what was read.
@@ -341,7 +336,7 @@ class ClusterServer:
             self._effects.add(Asked(address, session, body, push, tag))
 
     def _begin(self, request: wire.LargeRequest, tag: bytes) -> None:
-        reason = self._requests.begin(request.session, request.total, (request, tag))
+        reason = self._incoming.begin(request.session, request.total, (request, tag))
         if reason is not None:
             self._effects.log(
                 "a large request of a node of the cluster is refused: {reason}",
@@ -351,9 +346,9 @@ class ClusterServer:
 
     def _part(self, part: wire.Part) -> None:
         if not part.last:
-            self._requests.add(part.session, part.data)
+            self._incoming.add(part.session, part.data)
             return
-        whole = self._requests.finish(part.session, part.data)
+        whole = self._incoming.finish(part.session, part.data)
         if whole is None:
             self.fail(part.session, "no beginning of this large request is known")
         elif whole.reason is not None:
