@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.test_boot -*-
-"""The stages in which a node boots: bound, master, peers, actors, ready.
+"""The stages in which a node boots: bound, master, peers, cluster, actors, ready.
 
 Every port is bound before any connection is made, so that a node which runs the
 master finds it in its own process.  Messages come in to actors only past ``peers``.
@@ -18,13 +18,14 @@ from twisted.internet.defer import (
     FirstError,
     gatherResults,
     maybeDeferred,
+    succeed,
 )
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .errors import BootFailed, NotReady, SkynetError
-from .interfaces import IRemote
+from .interfaces import ICluster, ILayer, IRemote
 from .node.actor import Actor
 from .node.failures import LoggedFailure, failure_of, logger_of
 from .node.node import Node
@@ -35,7 +36,7 @@ from .status import StageReport
 from .text import error_text
 
 #: The stages in their order.
-STAGES = ("bound", "master", "peers", "actors", "ready")
+STAGES = ("bound", "master", "peers", "cluster", "actors", "ready")
 
 
 class _Inputs(Protocol):
@@ -92,6 +93,7 @@ def _build() -> Callable[[_Core], _Inputs]:
     bound = machine.state("bound")
     joining = machine.state("joining the master's network")
     linking = machine.state("linking to the peers")
+    reaching = machine.state("reaching the cluster")
     starting = machine.state("starting the actors")
     ready = machine.state("ready")
     failed = machine.state("failed")
@@ -114,10 +116,15 @@ def _build() -> Callable[[_Core], _Inputs]:
         _leave(core)
         _enter(core, "peers", inputs)
 
-    @linking.upon(_Inputs.done).to(starting)
+    @linking.upon(_Inputs.done).to(reaching)
     def linked(inputs: _Inputs, core: _Core) -> None:
         _leave(core)
         core.boot.node.open_gate()
+        _enter(core, "cluster", inputs)
+
+    @reaching.upon(_Inputs.done).to(starting)
+    def reached(inputs: _Inputs, core: _Core) -> None:
+        _leave(core)
         _enter(core, "actors", inputs)
 
     @starting.upon(_Inputs.done).to(ready)
@@ -135,9 +142,10 @@ def _build() -> Callable[[_Core], _Inputs]:
     def halting(inputs: _Inputs, core: _Core) -> None:
         core.boot.on_halted()
 
-    for state in (binding, bound, joining, linking, starting):
+    for state in (binding, bound, joining, linking, reaching, starting):
         state.upon(_Inputs.fail).to(failed)(failing)
-    for state in (new, binding, bound, joining, linking, starting, ready, failed):
+    before = (new, binding, bound, joining, linking, reaching, starting)
+    for state in (*before, ready, failed):
         state.upon(_Inputs.halt).to(halted)(halting)
     for state in (failed, halted):
         # A step that was under way when the boot ended.
@@ -159,6 +167,7 @@ class Boot:
     :param starts: the actors of the stage ``actors``, in order.
     :param binders: what else binds a port: the master, where this node runs it.
     :param timeout: the most seconds that the boot may take; 0 for no limit.
+    :param cluster: its cluster, where it has one.
     """
 
     _log = Logger(namespace="skynet_tw.boot")
@@ -171,10 +180,15 @@ class Boot:
         starts: Sequence[Start] = (),
         binders: Sequence[Callable[[], Deferred[Any]]] = (),
         timeout: float = 30.0,
+        cluster: ICluster | None = None,
     ) -> None:
         self.node = node
         self.clock = clock
         self._remotes = remotes
+        self._cluster = cluster
+        self._layers: list[ILayer] = (
+            [*remotes] if cluster is None else [*remotes, cluster]
+        )
         self._starts = starts
         self._starting = ""
         self._binders = binders
@@ -188,6 +202,7 @@ class Boot:
             "bound": self._bind,
             "master": self._join,
             "peers": self._link,
+            "cluster": self._reach,
             "actors": self._start,
         }
         self._machine = _machine(self._core)
@@ -250,12 +265,12 @@ class Boot:
                 f"{count} messages wait for {what}" for what, count in waits.items()
             ]
             return (f"{self._starting} to have started", *queued)
-        return tuple(what for remote in self._remotes for what in remote.waiting_for())
+        return tuple(what for layer in self._layers for what in layer.waiting_for())
 
     # The steps
 
     def _bind(self) -> Deferred[None]:
-        bind = [remote.bind for remote in self._remotes]
+        bind = [layer.bind for layer in self._layers]
         return _all([binder() for binder in (*self._binders, *bind)])
 
     def _join(self) -> Deferred[None]:
@@ -263,6 +278,9 @@ class Boot:
 
     def _link(self) -> Deferred[None]:
         return _all([remote.when_linked() for remote in self._remotes])
+
+    def _reach(self) -> Deferred[None]:
+        return succeed(None) if self._cluster is None else self._cluster.reach()
 
     def _start(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._start_all())
@@ -299,9 +317,9 @@ class Boot:
         """Say once that a stage is done."""
         detail = ""
         if stage in ("master", "peers") and self._remotes:
-            detail = (
-                f", linked harbors: {', '.join(map(str, self._linked())) or 'none'}"
-            )
+            detail = f", linked harbors: {_listed(self._linked())}"
+        elif stage == "cluster" and self._cluster is not None:
+            detail = f", linked nodes: {_listed(self._linked_nodes())}"
         self._log.info(
             "boot stage {stage} done, {seconds:.3f} s{detail}",
             stage=stage,
@@ -315,7 +333,7 @@ class Boot:
         self._log.info(
             "node ready: harbor {harbor}, {peers} peers, {actors} actors, {took:.3f} s",
             harbor=self.node.harbor,
-            peers=len(self._linked()),
+            peers=len(self._linked()) + len(self._linked_nodes()),
             actors=len(self.node.actors()),
             took=self.clock.seconds() - self._began,
         )
@@ -341,10 +359,17 @@ class Boot:
     def _linked(self) -> list[int]:
         return [harbor for remote in self._remotes for harbor in remote.linked()]
 
+    def _linked_nodes(self) -> list[str]:
+        return [] if self._cluster is None else self._cluster.linked()
+
     def _cancel_limit(self) -> None:
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None
+
+
+def _listed(peers: Sequence[object]) -> str:
+    return ", ".join(map(str, peers)) or "none"
 
 
 def _all(steps: Sequence[Deferred[Any]]) -> Deferred[None]:

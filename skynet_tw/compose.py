@@ -26,6 +26,7 @@ from .config import Config, check, keys_of
 from .descriptors import SelectServerEndpoint
 from .errors import BadAddress, BootFailed
 from .interfaces import IRemote
+from .net.cluster.remote import Cluster
 from .net.kit.limits import ConnectionLimits
 from .net.kit.master_port import MasterPort
 from .net.kit.member import DEFAULT_RETRY_POLICY
@@ -104,6 +105,7 @@ def make_node(
         net = _Net(config, named, reactor, server, client, connections, retry_policy)
         master = net.master()
         harbor = net.harbor(master)
+        cluster = net.cluster()
     except ValueError as error:
         raise BootFailed(one_line(str(error))) from error
     if master is not None:
@@ -111,6 +113,7 @@ def make_node(
     node = Node(
         reactor,
         harbor,
+        cluster=cluster,
         call_timeout=config.call_timeout,
         limits=limits,
         stop_grace=config.stop_grace,
@@ -118,9 +121,12 @@ def make_node(
     remotes = [] if harbor is None else [harbor]
     binders = [] if master is None else [master.bind]
     closers = [] if master is None else [master.close]
-    boot = Boot(node, remotes, reactor, starts, binders, config.boot_timeout)
+    boot = Boot(node, remotes, reactor, starts, binders, config.boot_timeout, cluster)
     when_running = getattr(reactor, "callWhenRunning", _at_once)
-    return NodeService(node, boot, remotes, on_failure, closers, when_running)
+    layers = [*remotes, cluster]
+    service = NodeService(node, boot, layers, on_failure, closers, when_running)
+    service.cluster = cluster
+    return service
 
 
 def endpoints(reactor: Any) -> tuple[Server, Client]:
@@ -192,6 +198,30 @@ class _Net:
             )
         )
 
+    def cluster(self) -> Cluster:
+        """The cluster, which may have no port and no table before it is told."""
+        config = self.config
+        for where in config.cluster_listen:
+            if ":" in where:
+                self._endpoint("cluster_listen", self.server, where)
+        nodes = config.cluster_nodes
+        if isinstance(nodes, str):
+            nodes = None
+        return Cluster(
+            self.server,
+            self.client,
+            self.clock,
+            listen=config.cluster_listen,
+            nodes=nodes,
+            directory=None,
+            name=config.cluster_name,
+            address=config.cluster_address or "",
+            required=config.cluster_require,
+            waiting=config.cluster_absent == "wait",
+            retry_policy=self.retry_policy,
+            limits=self.limits,
+        )
+
     def _endpoint(self, key: str, make: Callable[[str], _E], text: str) -> _E:
         """Make the endpoint that a key asks for, and name the key if that fails."""
         try:
@@ -211,9 +241,20 @@ def _start(actor: type[Actor] | Start) -> Start:
 
 
 def _sockets(config: Config, reactor: IReactorTime) -> tuple[Server, Client]:
-    if IReactorTCP.providedBy(reactor) or not (config.harbor or config.standalone):
+    if IReactorTCP.providedBy(reactor):
         return endpoints(reactor)
+    if not (config.harbor or config.standalone or config.cluster_listen):
+        return _no_sockets(reactor), _no_sockets(reactor)
     raise TypeError(f"{shown(reactor)} has no sockets: give a server and a client")
+
+
+def _no_sockets(reactor: IReactorTime) -> Callable[[str], Any]:
+    """What refuses each address, for a node that needs none to boot."""
+
+    def refuse(address: str) -> Any:
+        raise BadAddress(f"{shown(reactor)} has no sockets for {shown(address)}")
+
+    return refuse
 
 
 def _at_once(begin: Callable[[], None]) -> None:

@@ -24,6 +24,11 @@ else:
     import tomli as tomllib
 
 
+#: What becomes of messages for a node of the cluster that is absent: they wait until
+#: their time limit, or fail at once.
+ABSENT = ("wait", "fail")
+
+
 @dataclass
 class Config:
     """What a node is told, checked; addresses are still text."""
@@ -36,6 +41,13 @@ class Config:
     wire: str = DEFAULT_WIRE
     start: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    cluster_listen: tuple[str, ...] = ()
+    cluster_nodes: str | Mapping[str, Any] | None = None
+    cluster_directory: str | None = None
+    cluster_name: str = ""
+    cluster_address: str | None = None
+    cluster_require: tuple[str, ...] = ()
+    cluster_absent: str = "wait"
     boot_timeout: float = 30.0
     call_timeout: float = 30.0
     stop_grace: float = 10.0
@@ -124,6 +136,7 @@ def check(given: dict[str, Any], named: Callable[[str], str] | None = None) -> C
         _check_known(key, dashed(key))
     config = Config(**given)
     _check_values(config, named)
+    _check_cluster(config, named)
     _check_addresses(config, given, named)
     return config
 
@@ -141,9 +154,13 @@ def _check_values(config: Config, named: Callable[[str], str]) -> None:
     if config.wire not in WIRES:
         wires = ", ".join(WIRES)
         raise ValueError(f"{named('wire')} {shown(config.wire)} is not one of: {wires}")
+    if config.cluster_absent not in ABSENT:
+        wrong = shown(config.cluster_absent)
+        ways = ", ".join(ABSENT)
+        raise ValueError(f"{named('cluster_absent')} {wrong} is not one of: {ways}")
     if isinstance(config.path, str):
         config.path = (config.path,)
-    for name in ("start", "path"):
+    for name in ("start", "path", "cluster_listen", "cluster_require"):
         texts = getattr(config, name)
         if not isinstance(texts, (list, tuple)) or not all(
             isinstance(text, str) for text in texts
@@ -182,6 +199,34 @@ def _check_addresses(
             " that is not known; say it with --master"
         )
     _check_told(config, split["address"], split["listen"], given, named)
+
+
+def _check_cluster(config: Config, named: Callable[[str], str]) -> None:
+    """Check where the cluster listens, and what it says of itself."""
+    for where in config.cluster_listen:
+        # What has no colon is the name of a node.
+        if ":" in where:
+            _split(named("cluster_listen"), where)
+        elif not where:
+            raise ValueError(f"{named('cluster_listen')}: it is empty")
+    for key in ("cluster_directory", "cluster_name", "cluster_address"):
+        value = getattr(config, key)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{named(key)}: {shown(value)} is not text")
+    nodes = config.cluster_nodes
+    if nodes is not None and not isinstance(nodes, str | Mapping):
+        wrong = f"{shown(nodes)} is no file and no table of nodes"
+        raise ValueError(f"{named('cluster_nodes')}: {wrong}")
+    if nodes is not None and config.cluster_directory is not None:
+        both = f"{named('cluster_nodes')} and {named('cluster_directory')}"
+        raise ValueError(f"{both} both say where the nodes are; give one of them")
+    told = config.cluster_address
+    if told is not None:
+        split = _split(named("cluster_address"), told)
+        if split is None:
+            wrong = f"{shown(told)}: others can dial HOST:PORT only"
+            raise ValueError(f"{named('cluster_address')} {wrong}")
+        _check_dialed(named("cluster_address"), told, *split)
 
 
 def _check_told(

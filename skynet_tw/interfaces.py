@@ -6,7 +6,7 @@ these interfaces only.  Handles and sessions are plain numbers here, names are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 #: Who is at the other end of a link: a harbor by its id, a cluster node by its name.
 Peer = int | str
 
+
+def peer_text(peer: Peer) -> str:
+    """Name a peer, for people."""
+    return f"harbor {peer}" if isinstance(peer, int) else f"node {peer}"
+
+
 #: A message that came in, as ``(source, destination, session, payload)``: the
 #: destination's top byte is the message type, its low 24 bits are the index.
 Frame = tuple[int, int, int, bytes]
+
+#: What a client of the cluster asks, as ``(address, session, body, push)``: a handle,
+#: 0, or text; the session of the answer; the packed values; whether it wants none.
+Request = tuple[int | str, int, bytes, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +57,49 @@ class ILink(Interface):
     peer: Peer = Attribute("Who is at the other end.")
 
     def send(
-        destination: int, source: int, ptype: int, session: int, payload: bytes
+        destination: Any, source: int, ptype: int, session: int, payload: bytes
     ) -> None:
         """Collect one message; `flush` writes what was collected.
 
-        The payload was checked against `IRemote.max_payload` before.
+        The payload was checked against `ILayer.max_payload` before.  The destination
+        is a handle; in a cluster it may be text as well.
         """
 
     def flush() -> None:
         """Write what was collected since the last time, in one piece."""
 
 
-class IRemote(Interface):
-    """A remote layer: it joins a network of harbors and carries messages."""
+class ILayer(Interface):
+    """What every remote layer is to a node, whatever it speaks."""
+
+    max_payload: int = Attribute("Largest payload of a message, in bytes.")
+
+    def bind() -> Deferred[None]:
+        """Bind every port, at once; it fails with `BootFailed`."""
+
+    def waiting_for() -> list[str]:
+        """Say in words what the boot still waits for here, and why."""
+
+    def links() -> list[LinkInfo]:
+        """Describe the links that are up now, in the order of their peers."""
+
+    def pause_reading() -> None:
+        """Read no link until `resume_reading`: the node has enough to do.
+
+        What the other nodes send then waits with them.
+        """
+
+    def resume_reading() -> None:
+        """Read all links again."""
+
+    def leave() -> Deferred[None]:
+        """Close every connection and port, and fire when all are closed."""
+
+
+class IRemote(ILayer):
+    """A network of harbors: it joins it, and carries messages."""
 
     harbor: int = Attribute("Our own harbor id, 1-255.")
-    max_payload: int = Attribute("Largest payload of a message, in bytes.")
     name_limit: int = Attribute("Longest global name, in bytes.")
 
     def pack(values: Sequence[Any]) -> bytes:
@@ -80,9 +117,6 @@ class IRemote(Interface):
     def attach(receiver: IRemoteReceiver) -> None:
         """Say, before anything else, who is told what happens."""
 
-    def bind() -> Deferred[None]:
-        """Bind every port, at once; it fails with `BootFailed`."""
-
     def join() -> Deferred[None]:
         """Connect to the master and be accepted, with retries.
 
@@ -92,14 +126,8 @@ class IRemote(Interface):
     def when_linked() -> Deferred[None]:
         """Fire when each harbor that the master told of at `join` is linked."""
 
-    def waiting_for() -> list[str]:
-        """Say in words what `join` and `when_linked` still wait for, and why."""
-
     def linked() -> list[int]:
         """List the ids of the harbors that are linked now, in order."""
-
-    def links() -> list[LinkInfo]:
-        """Describe the links that are up now, in the order of their peers."""
 
     def register(name: str, handle: int) -> None:
         """Announce a global name; `IRemoteReceiver.name_known` echoes it.
@@ -120,21 +148,98 @@ class IRemote(Interface):
         It is asked again whenever the master comes back, until it is known.
         """
 
-    def pause_reading() -> None:
-        """Read no link until `resume_reading`: the node has enough to do.
 
-        What the other harbors send then waits with them.
+class ICluster(ILayer):
+    """A cluster: nodes that are found by name, each linked when it is needed."""
+
+    def attach(receiver: IClusterReceiver) -> None:
+        """Say, before anything else, who is told what happens."""
+
+    def reach() -> Deferred[None]:
+        """Find the nodes, and link those that the boot requires.
+
+        It fails with `BootFailed` if they can never be found.
         """
 
-    def resume_reading() -> None:
-        """Read all links again."""
+    def linked() -> list[str]:
+        """List the nodes that are linked now, in order."""
 
-    def leave() -> Deferred[None]:
-        """Close every connection and port, and fire when all are closed."""
+    def want(node: str) -> None:
+        """A message is for a node to which there is no link: make one.
+
+        :raises PeerDown: there is no such node, and none is waited for.
+        """
+
+    def serve() -> None:
+        """Read what the clients ask, from now on."""
+
+    def open(where: str) -> Deferred[str]:
+        """Listen, too.
+
+        :param where: HOST:PORT, an endpoint string, or the name of a node, which is
+            listened on where the table has it.
+        :returns: a Deferred of the address that was bound; it fails with
+            `BootFailed`.
+        """
+
+    def reload(changes: Mapping[str, str | bool | None] | None) -> Deferred[None]:
+        """Look again where the nodes are, or be told.
+
+        :param changes: addresses by names; False for a node that is no more.
+        :returns: fires when it has taken effect.
+        """
 
 
-class IRemoteReceiver(Interface):
-    """A node, as its remote layer sees it."""
+class INodeDirectory(Interface):
+    """Knows where the nodes of a cluster are."""
+
+    def start(
+        changed: Callable[[Mapping[str, str | bool]], object], own: Mapping[str, str]
+    ) -> Deferred[None]:
+        """Begin to look.
+
+        :param changed: gets each view as a whole: the names of the nodes and their
+            addresses, False for a node that is said to be no more.  It gets the first
+            before the Deferred fires.
+        :param own: what to publish of this node, where nodes publish themselves.
+        :returns: fires when the first view is there; fails with `BootFailed` if it
+            never will be.  What is only out of reach is tried again.
+        """
+
+    def refresh() -> Deferred[None]:
+        """Look again now; fires when ``changed`` has got what there is.
+
+        It fails with a `SkynetError` if that is not possible; the last view stays.
+        """
+
+    def waiting_for() -> str | None:
+        """Say in words what `start` still waits for, and why."""
+
+    def stop() -> Deferred[None]:
+        """Take back what was published, and tell nothing any more."""
+
+
+class IClient(Interface):
+    """A node that calls us over the cluster: one connection that it has made."""
+
+    address: str = Attribute("Where it is, for people.")
+
+    def answer(session: int, body: bytes) -> None:
+        """Collect what a request returned; `flush` writes it.
+
+        :raises TooLarge: it cannot be sent; nothing was collected.
+        :raises QueueFull: the client does not read what waits for it already.
+        """
+
+    def fail(session: int, reason: str) -> None:
+        """Collect why a request failed; `flush` writes it."""
+
+    def flush() -> None:
+        """Write what was collected, large answers part by part."""
+
+
+class ILinkReceiver(Interface):
+    """A node, as the links to other nodes see it."""
 
     def frames_received(peer: Peer, frames: list[Frame]) -> None:
         """Take the messages that one read brought, in order."""
@@ -149,10 +254,51 @@ class IRemoteReceiver(Interface):
         """The link broke; what was written may have run.  It may come back."""
 
     def peer_expected(peer: Peer) -> None:
-        """The master told us of a peer which is being linked."""
+        """We were told of a peer: what is sent to it waits for its link."""
 
     def peer_gone(peer: Peer, reason: str) -> None:
-        """The peer has neither a link nor the master's word that it lives."""
+        """The peer is no more: what is sent to it is refused."""
+
+
+class IRemoteReceiver(ILinkReceiver):
+    """A node, as its network of harbors sees it."""
 
     def name_known(name: str, handle: int) -> None:
         """The master announced who owns a global name."""
+
+
+class IClusterReceiver(ILinkReceiver):
+    """A node, as its cluster sees it."""
+
+    def is_wanted(peer: Peer) -> bool:
+        """Whether messages wait for the link to a node, or calls for its answers."""
+
+    def peer_absent(peer: Peer, reason: str) -> None:
+        """A node was not reached: what waits for it is refused."""
+
+    def call_held(source: int, session: int, drop: Callable[[], object]) -> None:
+        """A call that was given to a link is not wholly written.
+
+        :param drop: tells the link that nobody waits for the answer any more.
+        """
+
+    def call_written(source: int, session: int) -> None:
+        """It is: from now on it may run."""
+
+    def calls_waiting(calls: list[tuple[int, int]]) -> list[bool]:
+        """Whether somebody still waits for the answer, for each source and session."""
+
+    def pushes_dropped(peer: Peer, count: int) -> None:
+        """Pushes that were given to a link are lost, as it ends."""
+
+    def client_connected(client: IClient) -> object:
+        """A node has connected to us; returns what stands for it in this node."""
+
+    def requests_received(agent: object, requests: list[Request]) -> None:
+        """Take the requests that one read brought, in order.
+
+        :param agent: what `client_connected` returned.
+        """
+
+    def client_lost(agent: object, reason: str) -> None:
+        """The client's connection is closed."""

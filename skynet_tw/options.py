@@ -36,6 +36,31 @@ class Options(usage.Options):
             f"the harbor protocol: {' or '.join(WIRES)} ({DEFAULT_WIRE})",
         ],
         [
+            "cluster-nodes",
+            None,
+            None,
+            "the file with the nodes of the cluster: TOML, or Skynet's own",
+        ],
+        [
+            "cluster-directory",
+            None,
+            None,
+            "where they are found: etcd:URL, dns:NAME or file:PATH",
+        ],
+        ["cluster-name", None, None, "what the directory calls this node"],
+        [
+            "cluster-address",
+            None,
+            None,
+            "HOST:PORT that others dial, for the directory",
+        ],
+        [
+            "cluster-absent",
+            None,
+            None,
+            "what a call to an absent node does: wait or fail (wait)",
+        ],
+        [
             "boot-timeout",
             None,
             None,
@@ -50,6 +75,8 @@ class Options(usage.Options):
         super().__init__()
         self.starts: list[str] = []
         self.paths: list[str] = []
+        self.cluster_listen: list[str] = []
+        self.cluster_require: list[str] = []
         self.config = Config()
 
     def opt_start(self, text: str) -> None:
@@ -59,6 +86,14 @@ class Options(usage.Options):
     def opt_path(self, directory: str) -> None:
         """Put a directory in front of the import path; may be given again, in order."""
         self.paths.append(directory)
+
+    def opt_cluster_listen(self, where: str) -> None:
+        """Let nodes of the cluster connect: HOST:PORT, or a node's name; repeatable."""
+        self.cluster_listen.append(where)
+
+    def opt_cluster_require(self, name: str) -> None:
+        """Boot only when this node of the cluster is linked; may be given again."""
+        self.cluster_require.append(name)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:  # noqa: N802
         """Read the command line; what it cannot mean ends the program with one line."""
@@ -76,10 +111,13 @@ class Options(usage.Options):
                 for key, value in self.items()
                 if value is not None and key != "config"
             }
-            if self.starts:
-                given["start"] = self.starts
-            if self.paths:
-                given["path"] = self.paths
+            lists = {
+                "start": self.starts,
+                "path": self.paths,
+                "cluster_listen": self.cluster_listen,
+                "cluster_require": self.cluster_require,
+            }
+            given.update({key: texts for key, texts in lists.items() if texts})
             file: str | None = self["config"]
             if file is None:
                 self.config = check(given)

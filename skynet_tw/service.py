@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
@@ -11,7 +12,7 @@ from twisted.logger import Logger
 
 from .boot import Boot
 from .errors import BootFailed
-from .interfaces import IRemote
+from .interfaces import ILayer
 from .node.node import Node
 
 _ONCE = "a node starts once; for the next time, make another"
@@ -25,7 +26,7 @@ class NodeService(Service):
 
     :param node: the node.
     :param boot: its boot.
-    :param remotes: its remote layers, none for a node without a harbor.
+    :param layers: its remote layers.
     :param on_failure: told when the boot failed after the ports were bound; by default
         that is one line in the log.
     :param closers: closed last: the master, where this node runs it.
@@ -38,15 +39,17 @@ class NodeService(Service):
         self,
         node: Node,
         boot: Boot,
-        remotes: Sequence[IRemote],
+        layers: Sequence[ILayer],
         on_failure: Callable[[BootFailed], object] | None = None,
         closers: Sequence[Callable[[], Deferred[None]]] = (),
         when_running: Callable[[Callable[[], None]], object] = lambda begin: begin(),
     ) -> None:
         #: The node.
         self.node = node
+        #: Its cluster: what is bound, and where the nodes are.
+        self.cluster: Any = None
         self.boot = boot
-        self._remotes = remotes
+        self._layers = layers
         self._on_failure = self._log_failure if on_failure is None else on_failure
         self._closers = closers
         self._when_running = when_running
@@ -123,6 +126,6 @@ class NodeService(Service):
         await self._close()
 
     async def _close(self) -> None:
-        await gatherResults([remote.leave() for remote in self._remotes])
+        await gatherResults([layer.leave() for layer in self._layers])
         for close in self._closers:
             await close()

@@ -21,6 +21,7 @@ from skynet_tw.node.node import Node
 from skynet_tw.service import NodeService
 from skynet_tw.starts import Start
 
+from .node.fake_cluster import FakeCluster
 from .node.support import Echo, FakeRemote
 
 
@@ -45,6 +46,7 @@ class BootTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1000)
         self.remote = FakeRemote()
+        self.cluster = FakeCluster()
         self.node = Node(self.clock, self.remote)
         self.events = EventLoggingObserver()
         globalLogPublisher.addObserver(self.events)
@@ -59,7 +61,10 @@ class BootTestCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def boot(self, *starts: Start, **rest: Any) -> Boot:
-        return Boot(self.node, [self.remote], self.clock, starts, **rest)
+        cluster: Any = self.cluster
+        return Boot(
+            self.node, [self.remote], self.clock, starts, cluster=cluster, **rest
+        )
 
     def states(self) -> list[str]:
         """The state of each stage, in order."""
@@ -72,7 +77,9 @@ class BootTestCase(SynchronousTestCase):
 
     def through(self) -> None:
         """Let the remote layer do all its part at once."""
-        for step in (self.remote.binding, self.remote.joining, self.remote.linking):
+        remote = self.remote
+        steps = (remote.binding, remote.joining, remote.linking, self.cluster.reaching)
+        for step in steps:
             if not step.called:
                 step.callback(None)
 
@@ -85,23 +92,23 @@ class StageTests(BootTestCase):
         wait: Deferred[None] = Deferred()
         boot = self.boot(Start(Slow, (wait,)))
         ready = self.node.when_ready()
-        self.assertEqual(self.states(), ["to come"] * 5)
+        self.assertEqual(self.states(), ["to come"] * 6)
         boot.bind()
-        self.assertEqual(self.states(), ["waiting"] + ["to come"] * 4)
+        self.assertEqual(self.states(), ["waiting"] + ["to come"] * 5)
         self.remote.binding.callback(None)
-        self.assertEqual(self.states(), ["done"] + ["to come"] * 4)
+        self.assertEqual(self.states(), ["done"] + ["to come"] * 5)
         boot.begin()
-        steps = [self.remote.joining, self.remote.linking, wait]
+        steps = [self.remote.joining, self.remote.linking, self.cluster.reaching, wait]
         for done, step in enumerate(steps, 1):
-            expected = ["done"] * done + ["waiting"] + ["to come"] * (4 - done)
+            expected = ["done"] * done + ["waiting"] + ["to come"] * (5 - done)
             self.assertEqual(self.states(), expected)
             self.assertEqual(len(self.logged("boot stage")), done)
             self.assertNoResult(ready)
             step.callback(None)
-        self.assertEqual(self.states(), ["done"] * 5)
+        self.assertEqual(self.states(), ["done"] * 6)
         self.successResultOf(ready)
         lines = self.logged("boot stage")
-        self.assertEqual(len(lines), 4)
+        self.assertEqual(len(lines), 5)
         for stage, line in zip(STAGES, lines, strict=False):
             self.assertIn(f"stage {stage} done", line)
 
@@ -114,6 +121,7 @@ class StageTests(BootTestCase):
         self.remote.joining.callback(None)
         self.remote.up(2)
         self.remote.up(3)
+        self.cluster.reaching.callback(None)
         self.clock.advance(0.042)
         self.remote.linking.callback(None)
         expected = "node ready: harbor 1, 2 peers, 3 actors, 0.042 s"
@@ -200,9 +208,9 @@ class StageTests(BootTestCase):
         self.assertEqual(self.remote.registered, [])
         wait.callback(None)
         self.assertEqual(len(self.remote.registered), 1)
-        self.assertEqual(self.states()[3], "waiting")
+        self.assertEqual(self.states()[4], "waiting")
         self.remote.echo()
-        self.assertEqual(self.states()[4], "done")
+        self.assertEqual(self.states()[5], "done")
 
     def test_gate(self) -> None:
         """Remote messages come in after ``peers``, and only to who has started."""
@@ -218,6 +226,7 @@ class StageTests(BootTestCase):
         self.clock.advance(0)
         self.assertEqual(self.remote.take(), [])
         self.remote.linking.callback(None)
+        self.cluster.reaching.callback(None)
         self.clock.advance(0)
         self.assertEqual([sent.session for sent in self.remote.take()], [1])
         wait.callback(None)
@@ -269,6 +278,7 @@ class ReportTests(BootTestCase):
             ("bound", 0, 0),
             ("master", 0, 2),
             ("peers", 2, 3),
+            ("cluster", None, None),
             ("actors", None, None),
             ("ready", None, None),
         ]
@@ -289,12 +299,12 @@ class ReportTests(BootTestCase):
         client = self.node.client()
         client.send(context.handle, "NOTE", 1)
         client.send(0x02000001, "X")
-        text = "; ".join(self.node.boot_report()[3].waiting_for)
+        text = "; ".join(self.node.boot_report()[4].waiting_for)
         self.assertIn("Slow to have started", text)
         self.assertIn("1 messages wait for Slow(:01000001) to have started", text)
         self.assertIn("1 messages wait for the link to harbor 2", text)
         wait.callback(None)
-        self.assertEqual(self.node.boot_report()[3].waiting_for, ())
+        self.assertEqual(self.node.boot_report()[4].waiting_for, ())
 
 
 class FailureTests(BootTestCase):
@@ -310,14 +320,15 @@ class FailureTests(BootTestCase):
 
     def test_each_stage(self) -> None:
         """The failure of any step names the stage and the reason; no later one runs."""
-        for number, stage in enumerate(STAGES[:4]):
+        for number, stage in enumerate(STAGES[:5]):
             self.remote = FakeRemote()
+            self.cluster = FakeCluster()
             self.node = Node(self.clock, self.remote)
             wait: Deferred[None] = Deferred()
             boot = self.boot(Start(Slow, (wait,)))
             waiting = self.node.when_ready()
             steps = [self.remote.binding, self.remote.joining, self.remote.linking]
-            steps.append(wait)
+            steps += [self.cluster.reaching, wait]
             for step in steps[:number]:
                 step.callback(None)
             boot.bind()

@@ -14,7 +14,15 @@ from skynet_tw.net.wires import WIRES
 ROOT = Path(skynet_tw.__file__).parent
 
 #: The words that all layers share.
-VOCABULARY = {"errors", "handle", "message", "interfaces", "status", "text"}
+VOCABULARY = {
+    "cluster_address",
+    "errors",
+    "handle",
+    "message",
+    "interfaces",
+    "status",
+    "text",
+}
 
 #: The values of messages, and the modules that it is made of.
 VALUES = {"seri", "luavalue", "keys"}
@@ -25,6 +33,7 @@ ALLOWED = {
     "errors": set[str](),
     "handle": {"errors", "text"},
     "message": set[str](),
+    "cluster_address": {"errors", "handle", "text"},
     "interfaces": VOCABULARY - {"status"},
     "status": {"handle", "interfaces"},
     "oneshot": set[str](),
@@ -40,6 +49,7 @@ ALLOWED = {
 #: Layers that know nothing of Twisted.
 PURE = {
     "text",
+    "cluster_address",
     "errors",
     "handle",
     "message",
@@ -54,7 +64,16 @@ PURE = {
 #: The floors of ``node``, from the ground: a module imports only lower ones, counting
 #: what it imports for its types.
 NODE_FLOORS = (
-    {"limits", "timeouts", "failures", "ledger", "coroutines", "writes", "luatable"},
+    {
+        "cluster_names",
+        "coroutines",
+        "failures",
+        "ledger",
+        "limits",
+        "luatable",
+        "timeouts",
+        "writes",
+    },
     {"scheduler"},
     {"deferred"},
     {"requests", "section"},
@@ -68,7 +87,9 @@ NODE_FLOORS = (
     {"cells", "incoming", "nameboxes", "namewaits", "sleeps"},
     {"names"},
     {"delivery"},
-    {"receiver", "snapshot"},
+    {"agents", "snapshot"},
+    {"cluster_calls", "receiver"},
+    {"clustering"},
     # The public pair; the one circle that is allowed.
     {"actor", "node"},
     {"datacenter", "services"},

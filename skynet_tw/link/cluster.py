@@ -9,19 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from ..errors import (
-    LinkLost,
-    NoSuchName,
-    PeerDown,
-    RemoteError,
-    SkynetError,
-    UnpackError,
-)
-from ..seri import pack, unpack
+from ..errors import LinkLost, PeerDown, RemoteError, SkynetError
 from ..text import shown
 from ..wire import cluster as wire
-from .cluster_names import ClusterNames
-from .effects import Answered, Asked, Close, Effect, Effects, Failed, Write
+from .effects import Answered, Asked, Close, Effect, Effects, Failed, Sent, Write
 from .parts import Assembler, PartLimits, PartWriter
 
 _Reader = TypeVar("_Reader", wire.RequestReader, wire.ResponseReader)
@@ -126,7 +117,13 @@ class ClusterClient(_End[wire.ResponseReader, None]):
             no more.
         """
         data = self._writer.take(room)
-        return [Write(data)] if data else []
+        effects: list[Effect] = [Write(data)] if data else []
+        effects += [Sent(s) for s in self._writer.sent if s in self._calls]
+        return effects
+
+    def holds(self, session: int) -> bool:
+        """Whether a call is not wholly written; `Sent` comes once it is."""
+        return session in self._writer
 
     def feed(self, data: bytes) -> list[Effect]:
         """Take what was read."""
@@ -248,15 +245,13 @@ class ClusterClient(_End[wire.ResponseReader, None]):
 class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
     """The end that answers: requests in, answers out, in the order they are ready.
 
-    It lives as long as its connection.  Questions for names it answers itself.
+    It lives as long as its connection.
 
-    :param names: the names of the node.
     :param limits: of the large requests.
     """
 
-    def __init__(self, names: ClusterNames, limits: PartLimits | None = None) -> None:
+    def __init__(self, limits: PartLimits | None = None) -> None:
         super().__init__(wire.RequestReader(), PartWriter(wire.result_part), limits)
-        self._names = names
         #: The tag of the next request.
         self._tag = b""
         #: Packets that were no requests.
@@ -271,7 +266,8 @@ class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
             if isinstance(record, wire.Request):
                 session = record.session
                 tag, self._tag = self._tag, b""
-                self._ask(record.address, session, record.body, session == 0, tag)
+                asked = Asked(record.address, session, record.body, session == 0, tag)
+                self._effects.add(asked)
             elif isinstance(record, wire.Part):
                 self._part(record)
             elif isinstance(record, wire.LargeRequest):
@@ -319,22 +315,6 @@ class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
         data = self._writer.take(room)
         return [Write(data)] if data else []
 
-    def _ask(
-        self, address: wire.Address, session: int, body: bytes, push: bool, tag: bytes
-    ) -> None:
-        """A request is complete: pass it on, or answer it if that takes no actor."""
-        try:
-            if address == 0:
-                self.answer(session, pack(int(self._names.owner(_name_in(body)))))
-                return
-            if isinstance(address, str):
-                address = self._names.resolve(address)
-        except SkynetError as error:
-            # Real nodes tell it even those who push to a name that nobody has.
-            self.fail(session, str(error))
-        else:
-            self._effects.add(Asked(address, session, body, push, tag))
-
     def _begin(self, request: wire.LargeRequest, tag: bytes) -> None:
         reason = self._incoming.begin(request.session, request.total, (request, tag))
         if reason is not None:
@@ -355,19 +335,6 @@ class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
             self.fail(part.session, f"the large request: {whole.reason}")
         else:
             request, tag = whole.head
-            body = whole.body()
-            self._ask(request.address, request.session, body, request.push, tag)
-
-
-def _name_in(body: bytes) -> str:
-    """The name that is asked for.
-
-    :raises NoSuchName: the values are no name.
-    """
-    try:
-        values = unpack(body)
-    except UnpackError as error:
-        raise NoSuchName(f"the name that is asked for: {error}") from None
-    if not values or not isinstance(values[0], str):
-        raise NoSuchName("what is asked for is no name")
-    return values[0]
+            self._effects.add(
+                Asked(request.address, request.session, whole.body(), request.push, tag)
+            )

@@ -159,7 +159,7 @@ class MasterFound:
 class Asked:
     """A node of the cluster has sent a request or a push, and all of it is here."""
 
-    #: A handle; or a name, ``.local`` or ``GLOBAL``.
+    #: Whom it is for (cluster, section 3).
     address: int | str
     #: What the answer has to carry.  The other side chose it: two may have the same.
     session: int
@@ -169,6 +169,14 @@ class Asked:
     push: bool
     #: The tag that traces it; empty for none.
     trace: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that was held up by large messages is wholly written now."""
+
+    #: The session that the call was given.
+    session: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +215,7 @@ Effect = (
     | Await
     | MasterFound
     | Asked
+    | Sent
     | Answered
     | Failed
 )

@@ -199,6 +199,8 @@ class PartWriter:
         self._unwritten: dict[int, Outgoing] = {}
         #: Bytes of what `take` does not give without room.
         self.size = 0
+        #: The sessions of what was held up, and was wholly written by the last `take`.
+        self.sent: list[int] = []
 
     def __contains__(self, session: int) -> bool:
         """Whether a message of this session waits, or some part of it does."""
@@ -244,6 +246,8 @@ class PartWriter:
             beyond that.  Small ones are returned in any case.
         """
         pieces, self._packets = self._packets, []
+        if self.sent:
+            self.sent = []
         while room > 0 and (self._begun or self._next):
             room -= self._turn(pieces)
         return b"".join(pieces)
@@ -346,6 +350,8 @@ class PartWriter:
 
     def _written(self, message: Outgoing) -> None:
         self.size -= message.size
+        if message.session and not message.dropped:
+            self.sent.append(message.session)
         # Two answers may have one session.
         if self._unwritten.get(message.session) is message:
             del self._unwritten[message.session]

@@ -13,6 +13,7 @@ from ..errors import SkynetError
 from ..handle import Handle
 from ..message import PType
 from ..text import shown, type_name
+from .cluster_calls import ClusterAccess
 from .forks import fork
 from .section import CriticalSection
 from .timeouts import DEFAULT, Default
@@ -229,6 +230,17 @@ class Actor:
         :raises SkynetError: there is no message at work here, or it was answered.
         """
         return self._delivery.redirect(self._cell, dest, args, ptype)
+
+    @property
+    def cluster(self) -> ClusterAccess:
+        """The other nodes of a cluster, which are called by their names.
+
+        :raises SkynetError: the node has no cluster.
+        """
+        cluster = self.node.cluster
+        if cluster is None:
+            raise SkynetError("this node has no cluster")
+        return ClusterAccess(cluster, self._cell)
 
     # Names and other actors
 

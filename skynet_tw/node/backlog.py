@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..interfaces import IRemote, LinkInfo, Peer
+from ..interfaces import ILayer, LinkInfo, Peer
 from .limits import Limits
 from .requests import Caller
 
@@ -17,7 +17,7 @@ class Backlog:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._remotes: list[IRemote] = []
+        self._layers: list[ILayer] = []
         #: Messages in the mailboxes of actors that have started.
         self.count = 0
         self._reading = True
@@ -28,11 +28,11 @@ class Backlog:
         #: Whether as much waits for actors that are not there yet.
         self._gate_crowded = False
 
-    def watch(self, remote: IRemote) -> None:
-        """Stop and resume the reading of another remote layer's links."""
-        self._remotes.append(remote)
+    def watch(self, layer: ILayer) -> None:
+        """Stop and resume the reading of another layer's links."""
+        self._layers.append(layer)
         if not self._reading:
-            remote.pause_reading()
+            layer.pause_reading()
 
     @property
     def reading(self) -> bool:
@@ -41,7 +41,7 @@ class Backlog:
 
     def links(self) -> dict[Peer, LinkInfo]:
         """The links that are up, of all layers."""
-        infos = [info for remote in self._remotes for info in remote.links()]
+        infos = [info for layer in self._layers for info in layer.links()]
         return {info.peer: info for info in infos}
 
     def add(self, count: int) -> None:
@@ -86,13 +86,13 @@ class Backlog:
         reading = self.count <= limit
         if reading and (self._crowded or self._gate_crowded):
             reading = any(caller.calls for caller in self._starting)
-        if reading != self._reading and self._remotes:
+        if reading != self._reading and self._layers:
             self._reading = reading
-            for remote in self._remotes:
+            for layer in self._layers:
                 if reading:
-                    remote.resume_reading()
+                    layer.resume_reading()
                 else:
-                    remote.pause_reading()
+                    layer.pause_reading()
 
     def check_starts(self) -> None:
         """The answer that a start waited for may have come."""

@@ -22,7 +22,7 @@ from enum import Enum
 from typing import Final
 
 from ..errors import LinkLost, NotReady, PeerDown
-from ..interfaces import ILink, LinkInfo, Peer
+from ..interfaces import ILink, LinkInfo, Peer, peer_text
 from ..status import PeerStatus
 from .calls import Calls
 from .core import Core
@@ -53,7 +53,7 @@ class Channel:
         self._core = core
         self.peer = peer
         #: The peer, in words.
-        self.name = f"harbor {peer}" if isinstance(peer, int) else f"node {peer}"
+        self.name = peer_text(peer)
         self.stage = ChannelStage.EXPECTED
         #: The link while the stage is READY, as only then it is written to at once.
         self.link: ILink | None = None
@@ -110,9 +110,19 @@ class Channel:
         self.stage = ChannelStage.GONE
         self.link = None
         self._why_gone = f"{self.name} is gone: {reason}"
-        self._core.outboxes.refuse_all(
-            self.outbox, PeerDown, self._why_gone, "harbor gone"
-        )
+        self._refuse_all(self._why_gone)
+
+    def absent(self, reason: str) -> None:
+        """The peer was not reached: refuse what waits for it."""
+        self._refuse_all(f"{self.name} was not reached: {reason}")
+
+    def _refuse_all(self, why: str) -> None:
+        reason = "harbor gone" if isinstance(self.peer, int) else "its node is gone"
+        self._core.outboxes.refuse_all(self.outbox, PeerDown, why, reason)
+        for call in self.calls:
+            if call.stage is not _SENT:
+                # Its link has it, and did not write all of it.
+                call.fail(PeerDown(why))
 
     def stop(self) -> None:
         """The node stops: nothing waits any more."""

@@ -57,6 +57,12 @@ class Core:
         #: owner of a name; all others are in the channels of their peers.
         self.calls = Calls(clock, self.scheduler)
 
+    def wrote(self, link: Any, size: int) -> None:
+        """A link has collected *size* bytes: it is flushed when that is due."""
+        full = self.writes.add(link, size)
+        if full or not self.scheduler.running:
+            self.writes.flush()
+
     def enter_thread(self) -> None:
         """The node runs in the thread that calls this, and its actors with it."""
         self._runs_in = get_ident()

@@ -126,38 +126,50 @@ class Incoming:
             cell.put_packed_answer(ptype, source, session, payload)
             return
         core.ledger.queue()
-        if is_answer or (cell is not None and not cell.alive):
+        if is_answer:
             # An actor that is still to come has asked nothing.
             self._refuse(source, index, ptype, session, "no such actor")
             return
         return_to: ReturnTo | None = None
         if session:
             return_to = Session(self._outgoing, source, session)
-        message = (ptype, source, return_to, payload)
-        limits = core.limits
-        if index and (not self._open or (cell is None and not self._boot_done)):
-            size = self._early_size + len(payload)
-            if size <= limits.size and self._early_count < limits.messages:
+        self.admit(index, (ptype, source, return_to, payload), cell)
+
+    def admit(self, index: int, message: Message, cell: ActorCell | None) -> None:
+        """Take a message that has to wait for its actor, or has to be refused.
+
+        It stands in the ledger as queued from before.
+
+        :param cell: the actor; one that can take it at once is none for here.
+        """
+        limits = self._core.limits
+        size = len(message[3])
+        if cell is not None and not cell.alive:
+            self._refuse_message(index, message, "no such actor")
+        elif index and (not self._open or (cell is None and not self._boot_done)):
+            whole = self._early_size + size
+            if whole <= limits.size and self._early_count < limits.messages:
                 self._early.setdefault(index, deque()).append(message)
-                self._count_early(1, len(payload))
-                return
-            self._refuse(source, index, ptype, session, "the queue is full")
+                self.count_early(1, size)
+            else:
+                self._refuse_message(index, message, "the queue is full")
         elif cell is None:
-            self._refuse(source, index, ptype, session, "no such actor")
+            self._refuse_message(index, message, "no such actor")
         elif len(cell.mailbox) >= limits.messages or (
-            cell.held_size + len(payload) > limits.size
+            cell.held_size + size > limits.size
         ):
-            self._refuse(source, index, ptype, session, "the queue is full")
+            self._refuse_message(index, message, "the queue is full")
         else:
-            cell.held_size += len(payload)
+            cell.held_size += size
             cell.mailbox.append(message)
             if (
                 len(cell.mailbox) > limits.messages // 2
                 or cell.held_size > limits.size // 2
             ):
-                core.backlog.crowd(cell)
+                self._core.backlog.crowd(cell)
 
-    def _count_early(self, count: int, size: int) -> None:
+    def count_early(self, count: int, size: int) -> None:
+        """So many messages more, or fewer, wait for the end of the boot."""
         self._early_count += count
         self._early_size += size
         limits = self._core.limits
@@ -165,6 +177,15 @@ class Incoming:
             self._early_count > limits.messages // 2
             or self._early_size > limits.size // 2
         )
+
+    def _refuse_message(self, index: int, message: Message, reason: str) -> None:
+        ptype, source, return_to, _payload = message
+        if return_to is None:
+            self._refuse(source, index, ptype, 0, reason)
+            return
+        handle = Handle(self._core.harbor << 24 | index)
+        self._core.ledger.refuse(reason, source, handle, ptype)
+        return_to.refuse(handle, f"{reason}: {handle}")
 
     def _refuse(
         self, source: int, index: int, ptype: int, session: int, reason: str
@@ -184,7 +205,7 @@ class Incoming:
         if messages is None:
             return
         size = sum(len(message[3]) for message in messages)
-        self._count_early(-len(messages), -size)
+        self.count_early(-len(messages), -size)
         cell.mailbox.extend(messages)
         if cell.gated:
             cell.held_size += size
@@ -193,6 +214,10 @@ class Incoming:
         if not cell.scheduled:
             cell.scheduled = True
             self._core.scheduler.schedule(cell)
+
+    def expect_boot(self) -> None:
+        """The node boots, though it is no harbor: see `open_gate` and `boot_done`."""
+        self._open = self._boot_done = False
 
     def open_gate(self) -> None:
         """The node is past the stage ``peers``: let messages in to their actors."""
@@ -207,9 +232,8 @@ class Incoming:
         """All actors of the boot are there: refuse what came in for others."""
         self._boot_done = True
         early, self._early = self._early, {}
-        self._count_early(-self._early_count, -self._early_size)
+        self.count_early(-self._early_count, -self._early_size)
         for index, messages in early.items():
-            for ptype, source, return_to, _payload in messages:
-                session = 0 if return_to is None else return_to.session
-                self._refuse(source, index, ptype, session, "no such actor")
+            for message in messages:
+                self._refuse_message(index, message, "no such actor")
         self._core.backlog.check()

@@ -104,6 +104,12 @@ class Ledger:
         """A message is written to a link without a wait."""
         self.written_directly += 1
 
+    def unwrite(self, peer: str, count: int) -> None:
+        """Pushes that were written are lost: their link kept them, and has ended."""
+        self.handled -= count
+        for _ in range(count):
+            self.drop("its node is gone", 0, peer, int(PType.LUA))
+
     def refuse_call(self) -> None:
         """A request leaves its queue; its caller is told that it will not run."""
         self.refused += 1

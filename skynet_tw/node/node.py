@@ -12,13 +12,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..errors import NotReady, SkynetError
 from ..handle import Handle
-from ..interfaces import IRemote, IRemoteReceiver
+from ..interfaces import ICluster, IRemote, IRemoteReceiver
 from ..oneshot import OneShot
 from ..status import NodeStatus, StageReport
 from ..text import shown
 from . import coroutines
 from .actor import Actor
 from .cells import Cells
+from .cluster_calls import ClusterCalls
+from .clustering import Clustering
 from .core import Core
 from .deferred import NodeDeferred
 from .delivery import Delivery
@@ -51,6 +53,8 @@ class Node:
 
     :param clock: gives the time to everything in the node.
     :param remote: the network of harbors, None for a node without one.
+    :param cluster: the cluster, None for a node without one; what its nodes ask comes
+        in once the gate is open.
     :param call_timeout: the time limit of remote calls, in seconds; 0 for none.
     :param limits: how much may wait in each queue.
     :param stop_grace: how many seconds actors may take to stop.
@@ -61,6 +65,7 @@ class Node:
         clock: IReactorTime,
         remote: IRemote | None = None,
         *,
+        cluster: ICluster | None = None,
         call_timeout: float = 30.0,
         limits: Limits | None = None,
         stop_grace: float = STOP_GRACE,
@@ -82,6 +87,21 @@ class Node:
         self._delivery = Delivery(core, self._cells, self._outgoing, self._names)
         if remote is not None:
             self.attach(remote)
+        self._clustering: Clustering | None = None
+        #: How its actors use the nodes of a cluster, None in a node without one.
+        self.cluster: ClusterCalls | None = None
+        if cluster is not None:
+            clustering = self._clustering = Clustering(
+                core,
+                self._cells,
+                self._outgoing,
+                self._incoming,
+                self._names,
+                self._delivery,
+                cluster,
+                lambda cell, reason: self._end(cell, reason, 0.0),
+            )
+            self.cluster = clustering.calls
         self._endings: dict[ActorCell, Ending] = {}
         self._stopped = OneShot()
         self._sleeps = Sleeps(core)
@@ -117,9 +137,13 @@ class Node:
         """The boot is past the stage ``peers``: let messages in to their actors."""
         self._outgoing.open_gate()
         self._incoming.open_gate()
+        if self._clustering is not None:
+            self._clustering.open_gate()
 
     def boot_done(self) -> None:
         """All actors of the boot are there: refuse what came in for others."""
+        if self._clustering is not None:
+            self._clustering.boot_done()
         self._incoming.boot_done()
 
     def shutdown(self) -> None:
@@ -215,6 +239,8 @@ class Node:
     def forget_names(self, cell: ActorCell) -> None:
         """An actor ends: others may take its names."""
         self._names.forget(cell)
+        if self._clustering is not None:
+            self._clustering.forget(cell.handle)
 
     def forget(self, cell: ActorCell, called: Sequence[int]) -> None:
         """Take an actor that is over out of the tables, and tell whom it has called."""
@@ -228,7 +254,10 @@ class Node:
         """Give an actor a name, see `Actor.register`."""
         self._core.check_thread()
         _check_name(name)
-        return self._names.register(cell, name)
+        registered = self._names.register(cell, name)
+        if self._clustering is not None:
+            self._clustering.named()
+        return registered
 
     def query(self, name: Any, timeout: Any) -> Deferred[Handle]:
         """Find the owner of a name, see `Actor.query`."""
@@ -280,7 +309,7 @@ class Node:
         return self._stopped.when()
 
     def _stop(self) -> None:
-        self._incoming.boot_done()
+        self.boot_done()
         self._names.stop()
         self._outgoing.stop()
         core = self._core

@@ -24,7 +24,8 @@ class Envelope:
     """One message in waiting.
 
     :param source: the sender's handle.
-    :param destination: the receiver's handle, 0 while only its name is known.
+    :param destination: the receiver's handle, 0 while only its name is known; in a
+        cluster whatever its node resolves.
     :param ptype: the message type.
     :param session: 0, or the session of the request or answer.
     :param payload: the packed values, or the raw bytes.
@@ -46,7 +47,7 @@ class Envelope:
     def __init__(
         self,
         source: int,
-        destination: int,
+        destination: int | str,
         ptype: int,
         session: int,
         payload: bytes,

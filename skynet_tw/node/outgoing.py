@@ -89,7 +89,7 @@ class Outgoing:
         self,
         peer: Peer,
         caller: Caller,
-        dest: int,
+        dest: int | str,
         callee: int | str,
         ptype: int,
         payload: bytes,
@@ -104,7 +104,8 @@ class Outgoing:
         call = Call(caller, callee)
         reply = Reply(call)
         call.reply = reply
-        call.target = dest
+        if isinstance(dest, int):
+            call.target = dest
         if ptype not in PACKED_TYPES:
             call.raw = True
         deadline: float | None = None
@@ -130,7 +131,7 @@ class Outgoing:
     def send(
         self,
         peer: Peer,
-        dest: int,
+        dest: int | str,
         source: int,
         ptype: int,
         session: int,
@@ -138,11 +139,11 @@ class Outgoing:
     ) -> None:
         """Send a packed message to an actor of a peer.
 
-        :raises TooLarge: the wire does not carry so much.
+        :raises TooLarge: the wire of harbors does not carry so much.
         :raises QueueFull: too much waits already.
         :raises PeerDown: no way leads there.
         """
-        if len(payload) > self._core.max_payload:
+        if len(payload) > self._core.max_payload and isinstance(peer, int):
             raise TooLarge(len(payload), self._core.max_payload)
         channel = self._channels.get(peer)
         link = None if channel is None else channel.link
@@ -181,6 +182,7 @@ class Outgoing:
         :raises PeerDown: no way leads there.
         """
         dest = envelope.destination
+        assert isinstance(dest, int)
         channel = self._channel_to(dest >> 24, dest)
         link = channel.link
         if link is not None:
@@ -233,23 +235,20 @@ class Outgoing:
     def _write(
         self,
         link: ILink,
-        dest: int,
+        dest: int | str,
         source: int,
         ptype: int,
         session: int,
         payload: bytes,
     ) -> None:
-        core = self._core
         link.send(dest, source, ptype, session, payload)
-        core.ledger.write()
-        full = core.writes.add(link, len(payload))
-        if full or not core.scheduler.running:
-            core.writes.flush()
+        self._core.ledger.write()
+        self._core.wrote(link, len(payload))
 
     def _wait(
         self,
         peer: Peer,
-        dest: int,
+        dest: int | str,
         source: int,
         ptype: int,
         session: int,
@@ -258,10 +257,11 @@ class Outgoing:
     ) -> None:
         channel = self._channel_to(peer, dest)
         envelope = Envelope(source, dest, ptype, session, payload, None, call)
-        channel.wait(envelope, self._stage)
+        # A node of the cluster is linked when it is needed, also while ours boots.
+        channel.wait(envelope, self._stage if isinstance(peer, int) else _LINK)
         self._core.ledger.queue()
 
-    def _channel_to(self, peer: Peer, dest: int) -> Channel:
+    def _channel_to(self, peer: Peer, dest: int | str) -> Channel:
         """The way to a peer, if one can ever lead there.
 
         :raises NotReady: the node stops.
@@ -271,6 +271,7 @@ class Outgoing:
             raise NotReady("the node stops")
         own = self._core.harbor
         if isinstance(peer, int):
+            assert isinstance(dest, int)  # Only a cluster has text for it.
             if own == 0:
                 what = f"this node has no harbor, {Handle(dest)} is out of reach"
                 raise PeerDown(what)

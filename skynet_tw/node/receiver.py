@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from ..interfaces import Frame, ILink, Peer
+from collections.abc import Callable
+
+from ..interfaces import Frame, IClient, ILink, Peer, Request
+from .agents import Agents
+from .cells import Cells
 from .core import Core
 from .delivery import Delivery
+from .dispatch import ActorCell
 from .incoming import Incoming
 from .names import Names
 from .outgoing import Outgoing
+from .requests import Call, Stage
 
 
 class Receiver:
@@ -62,3 +68,74 @@ class Receiver:
     def name_known(self, name: str, handle: int) -> None:
         """Take the master's word for a name."""
         self._names.announced(name, handle)
+
+
+class ClusterReceiver(Receiver):
+    """A node, as its cluster sees it: an `IClusterReceiver`."""
+
+    def __init__(
+        self,
+        core: Core,
+        outgoing: Outgoing,
+        incoming: Incoming,
+        names: Names,
+        delivery: Delivery,
+        cells: Cells,
+        agents: Agents,
+    ) -> None:
+        super().__init__(core, outgoing, incoming, names, delivery)
+        self._cells = cells.table
+        self._agents = agents
+
+    # Nodes that are called
+
+    def is_wanted(self, peer: Peer) -> bool:
+        """Whether messages wait for the link to a node, or calls for its answers."""
+        channel = self._outgoing.channel(peer)
+        return bool(channel.outbox) or len(channel.calls) > 0
+
+    def peer_absent(self, peer: Peer, reason: str) -> None:
+        """Refuse what waits for a node that was not reached."""
+        self._outgoing.channel(peer).absent(reason)
+        self._core.scheduler.run()
+
+    def call_held(self, source: int, session: int, drop: Callable[[], object]) -> None:
+        """A call waits in its link for the rest of it to be written."""
+        call = self._call(source, session)
+        if call is not None:
+            call.stage = Stage.LINK
+            call.way = call.callee_text
+            call.when_given_up(drop)
+
+    def call_written(self, source: int, session: int) -> None:
+        """From now on a call may run."""
+        call = self._call(source, session)
+        if call is not None:
+            call.stage = Stage.SENT
+
+    def calls_waiting(self, calls: list[tuple[int, int]]) -> list[bool]:
+        """Whether somebody still waits for the answer to each call."""
+        return [self._call(source, session) is not None for source, session in calls]
+
+    def pushes_dropped(self, peer: Peer, count: int) -> None:
+        """Pushes that were given to a link are lost, as it ends."""
+        self._core.ledger.unwrite(str(peer), count)
+
+    def _call(self, source: int, session: int) -> Call | None:
+        cell = self._cells.get(source)
+        return None if cell is None else cell.calls.get(session)
+
+    # Nodes that call us
+
+    def client_connected(self, client: IClient) -> ActorCell:
+        """Make the agent of a client."""
+        return self._agents.connected(client)
+
+    def requests_received(self, agent: ActorCell, requests: list[Request]) -> None:
+        """Take the requests of one read to their actors."""
+        self._agents.received(agent, requests)
+
+    def client_lost(self, agent: ActorCell, reason: str) -> None:
+        """End the agent of a client."""
+        self._agents.lost(agent, reason)
+        self._core.scheduler.run()

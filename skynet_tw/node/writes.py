@@ -3,27 +3,27 @@
 
 from __future__ import annotations
 
-from ..interfaces import ILink
+from typing import Any
 
 #: Bytes that are collected before they are written in the middle of a turn.
 FLUSH_SIZE = 65536
 
 
 class Writes:
-    """The links that were written to since the last flush."""
+    """The links, and the clients, that were written to since the last flush."""
 
     def __init__(self) -> None:
         #: In the order of their first writes.
-        self._links: dict[ILink, None] = {}
+        self._links: dict[Any, None] = {}
         self._size = 0
 
-    def add(self, link: ILink, size: int) -> bool:
+    def add(self, link: Any, size: int) -> bool:
         """A link has collected *size* bytes; True if it is time to flush."""
         self._links[link] = None
         self._size += size
         return self._size > FLUSH_SIZE
 
-    def forget(self, link: ILink) -> None:
+    def forget(self, link: Any) -> None:
         """A link is lost, and what it has collected."""
         self._links.pop(link, None)
 

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
+from ..cluster_address import MAX_TARGET
 from ..errors import BadAddress, ProtocolError, TooLarge
 from ..text import printable, shown
 from .buffer import Remainder
@@ -49,7 +50,7 @@ MAX_BODY = 0xFFFFFFFF
 #: Longest text of an error, which is cut, and longest trace tag, in bytes.
 MAX_TEXT = PART_SIZE
 #: Longest name, in bytes.
-MAX_NAME = 255
+MAX_NAME = MAX_TARGET
 #: The largest session that is sent; any of 32 bits is taken, and answered.
 MAX_SESSION = 0x7FFFFFFF
 

@@ -11,8 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import BadAddress, LinkLost, PeerDown, RemoteError, TooLarge
 from skynet_tw.link.cluster import ClusterClient, ClusterServer
-from skynet_tw.link.cluster_names import ClusterNames
-from skynet_tw.link.effects import Answered, Asked, Effect, Failed
+from skynet_tw.link.effects import Answered, Asked, Effect, Failed, Sent
 from skynet_tw.link.parts import PartLimits
 from skynet_tw.seri import pack, unpack
 from skynet_tw.wire import cluster as wire
@@ -242,7 +241,7 @@ class ClientTests(SynchronousTestCase):
         self.client.push("@x", b"3", lane=7)
         self.client.call("@x", b"4", lane=7)
         self.client.push("@x", b"other", lane=8)
-        server = ClusterServer(self.names())
+        server = ClusterServer()
         first = flushed(self.client, 1)
         bodies = [it.body for it in of(Asked, server.feed(first))]
         self.assertEqual(bodies, [b"1", b"other"])
@@ -254,13 +253,26 @@ class ClientTests(SynchronousTestCase):
     def test_cancelled_before_it_is_written(self) -> None:
         """A large request that is ended early does not run."""
         session = self.client.call("@x", bytes(3 * PART_SIZE))
-        server = ClusterServer(self.names())
+        server = ClusterServer()
         server.feed(flushed(self.client, 1))
         self.assertTrue(self.client.cancel(session))
         self.assertEqual(server.feed(flushed(self.client)), [])
         self.assertIsNone(server.half_open)
         (answer,) = answers(server)
         self.assertIsInstance(answer, Failure)
+
+    def test_held(self) -> None:
+        """A call that large messages hold up says when it is wholly written."""
+        small = self.client.call("@x", b"small", lane=1)
+        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
+        held = self.client.call("@x", b"held", lane=1)
+        self.client.push("@x", b"push", lane=1)
+        holds = [self.client.holds(session) for session in (small, big, held)]
+        self.assertEqual(holds, [False, True, True])
+        self.assertEqual(of(Sent, self.client.flush(1)), [])
+        self.assertEqual(of(Sent, self.client.flush(ROOM)), [Sent(big), Sent(held)])
+        self.assertFalse(self.client.holds(held))
+        self.assertEqual(self.client.flush(ROOM), [])
 
     def test_lost(self) -> None:
         """Written calls fail, the others are written to the next connection."""
@@ -273,7 +285,7 @@ class ClientTests(SynchronousTestCase):
         got = self.client.lost("it was reset")
         self.assertEqual(failures(got), {small: LinkLost})
         self.assertIsNone(self.client.half_open)
-        server = ClusterServer(self.names())
+        server = ClusterServer()
         asked = of(Asked, server.feed(flushed(self.client)))
         self.assertEqual([it.session for it in asked], [big, held, 0])
         got = self.client.lost("again")
@@ -327,27 +339,19 @@ class ClientTests(SynchronousTestCase):
         ended = [it.session for it in got if isinstance(it, Answered | Failed)]
         self.assertEqual(len(ended), len(set(ended)))
 
-    def names(self) -> ClusterNames:
-        """Names with an ``x``."""
-        names = ClusterNames()
-        names.register("x", 10)
-        return names
-
 
 class ServerTests(SynchronousTestCase):
     """Requests in, answers out."""
 
     def setUp(self) -> None:
-        self.names = ClusterNames()
-        self.names.register("echo", 10)
-        self.server = ClusterServer(self.names, SMALL)
+        self.server = ClusterServer(SMALL)
 
     def test_edge(self) -> None:
         """All that a real node was asked is answered, or ignored, as it did it.
 
         Of errors only the session is the same: their texts are for people.
         """
-        server = ClusterServer(self.names)
+        server = ClusterServer()
         for case in VECTORS["edge"]:
             expected = list(_answers_of(case))
             asked = of(Asked, server.feed(bytes_of(case)))
@@ -362,47 +366,6 @@ class ServerTests(SynchronousTestCase):
             self.assertEqual(_comparable(got), _comparable(expected), case["name"])
         self.assertEqual(server.malformed, 5)
         self.assertIsNone(server.half_open)
-
-    def test_query(self) -> None:
-        """A question for a name is answered at once, by session; a push as well."""
-        for session in (0, 7):
-            data = wire.request(0, session, pack("echo"))
-            self.assertEqual(self.server.feed(data), [])
-            self.assertEqual(answers(self.server), [Result(session, pack(10))])
-        for body in (pack(), pack(5), pack({}), pack("nope"), pack(None)):
-            self.assertEqual(self.server.feed(wire.request(0, 8, body)), [])
-            (answer,) = answers(self.server)
-            self.assertIsInstance(answer, Failure)
-        self.server.feed(wire.request(0, 8, b"\x07"))
-        self.assertIsInstance(answers(self.server)[0], Failure)
-
-    def test_names_change(self) -> None:
-        """A name that changes its owner does so for the next request."""
-        request = wire.request("@echo", 1, b"")
-        self.assertEqual(of(Asked, self.server.feed(request))[0].address, 10)
-        self.names.unregister("echo")
-        self.assertEqual(self.server.feed(request), [])
-        self.assertIsInstance(answers(self.server)[0], Failure)
-        self.names.register("echo", 11)
-        self.assertEqual(of(Asked, self.server.feed(request))[0].address, 11)
-
-    def test_addresses(self) -> None:
-        """Text is a handle, a name of the node, or an error that names the session."""
-        for address, expected in {
-            ":0000000a": 10,
-            "10": 10,
-            ".launcher": ".launcher",
-            "ECHO": "ECHO",
-        }.items():
-            (asked,) = of(Asked, self.server.feed(wire.request(address, 1, b"")))
-            self.assertEqual(asked.address, expected)
-        for address in ("@nope", "@", ":x", "99999999999"):
-            for session in (0, 5):
-                data = wire.request(address, session, b"")
-                self.assertEqual(self.server.feed(data), [])
-                (answer,) = answers(self.server)
-                assert isinstance(answer, Failure)
-                self.assertEqual(answer.session, session)
 
     def test_answers_in_order_of_completion(self) -> None:
         """Small answers overtake a large one; each is complete."""
@@ -497,9 +460,9 @@ class ServerTests(SynchronousTestCase):
     @given(requests, st.lists(st.integers(1, 40)))
     def test_any_bytes(self, data: bytes, cuts: list[int]) -> None:
         """Strangers' requests raise nothing, and mean the same however they come."""
-        whole = ClusterServer(self.names, TINY)
+        whole = ClusterServer(TINY)
         expected = whole.feed(data)
-        server = ClusterServer(self.names, TINY)
+        server = ClusterServer(TINY)
         got: list[Effect] = []
         for piece in pieces_of(data, cuts):
             got += server.feed(piece)
@@ -539,7 +502,13 @@ def _comparable(records: list[wire.ResponseRecord]) -> list[Any]:
 
 def _echo(server: ClusterServer, asked: Asked) -> None:
     """The actor that the real node had: it returns what comes behind ECHO."""
-    known = asked.address in (10, ".loc")
+    if asked.address == 0 and asked.body == pack("echo"):
+        server.answer(asked.session, pack(10))
+        return
+    if asked.address in (0, "@nope", "@"):
+        server.fail(asked.session, "nobody has the name")
+        return
+    known = asked.address in (10, "10", ":0000000a", ".loc", "@echo")
     if asked.push or asked.address == "ECHO" or asked.body == b"\x07\x07":
         return
     name, *values = unpack(asked.body) or (None,)
@@ -561,7 +530,7 @@ class BackToBackTests(SynchronousTestCase):
     )
     def test_any(self, sent: list[tuple[int, int, bool]], rooms: list[int]) -> None:
         """All arrives once, in order for each sender, and each call has its answer."""
-        client, server = ClusterClient(), ClusterServer(ClusterNames())
+        client, server = ClusterClient(), ClusterServer()
         calls: dict[int, bytes] = {}
         expected: dict[int, list[bytes]] = {}
         for number, (lane, size, push) in enumerate(sent):

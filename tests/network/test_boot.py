@@ -40,7 +40,7 @@ class BootTests(NetworkTestCase):
                 nodes.run(20)
                 self.assertNoResult(two.node.when_ready())
                 states = [report.state for report in two.node.boot_report()]
-                self.assertEqual(states, ["done", "waiting"] + ["to come"] * 3)
+                self.assertEqual(states, ["done", "waiting"] + ["to come"] * 4)
                 [waiting] = two.node.boot_report()[1].waiting_for
                 self.assertIn("refused", waiting)
                 nodes.start(1, standalone=True, actors=[Start(Peer, ("P1",))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -14,7 +14,14 @@ from zope.interface import implementer
 
 from skynet_tw import seri
 from skynet_tw.handle import Handle
-from skynet_tw.interfaces import ILink, IRemote, IRemoteReceiver, LinkInfo, Peer
+from skynet_tw.interfaces import (
+    ILink,
+    ILinkReceiver,
+    IRemote,
+    IRemoteReceiver,
+    LinkInfo,
+    Peer,
+)
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.dispatch import ActorCell
@@ -30,7 +37,7 @@ MAX_PAYLOAD = 1000
 class Sent(NamedTuple):
     """A message that was written to a link."""
 
-    destination: int
+    destination: Any
     source: int
     ptype: int
     session: int
@@ -44,14 +51,23 @@ class Sent(NamedTuple):
         return seri.unpack(self.payload)
 
 
+class FakeLayer(Protocol):
+    """What a fake link belongs to."""
+
+    written: list[Sent]
+
+    @property
+    def receiver(self) -> ILinkReceiver: ...
+
+
 @implementer(ILink)
 class FakeLink:
-    """Records what is written to one harbor.
+    """Records what is written to one peer.
 
     :param room: how many flushes the transport takes until it says it is busy.
     """
 
-    def __init__(self, remote: FakeRemote, peer: Peer, room: int | None) -> None:
+    def __init__(self, remote: FakeLayer, peer: Peer, room: int | None) -> None:
         self.peer = peer
         self.room = room
         self.flushes = 0
@@ -59,7 +75,7 @@ class FakeLink:
         self._collected: list[Sent] = []
 
     def send(
-        self, destination: int, source: int, ptype: int, session: int, payload: bytes
+        self, destination: Any, source: int, ptype: int, session: int, payload: bytes
     ) -> None:
         self._collected.append(Sent(destination, source, ptype, session, payload))
 

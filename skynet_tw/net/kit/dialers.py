@@ -1,5 +1,5 @@
 # -*- test-case-name: tests.net.test_strangers -*-
-"""Dialing harbors again and again, until each is linked or not wanted any more."""
+"""Dialing peers again and again, until each is linked or not wanted any more."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ...interfaces import Peer, peer_text
 from .greeting import GreetedEndpoint, GreetingConnection, QuietClientService
 from .logging import FailureLog
 
 
 class Dialer:
-    """Keeps a link to one harbor.
+    """Keeps a link to one peer.
 
-    :param harbor: its id.
+    :param peer: who it is.
     :param address: where it is dialed, for people.
     :param endpoint: gives the endpoint for that; what it raises fails the attempt.
     :param build: makes the protocol of an attempt.
@@ -30,7 +31,7 @@ class Dialer:
 
     def __init__(
         self,
-        harbor: int,
+        peer: Peer,
         address: str,
         endpoint: Callable[[], IStreamClientEndpoint],
         build: Callable[[], GreetingConnection],
@@ -42,8 +43,8 @@ class Dialer:
         self._stopped = False
         self._failures = FailureLog(
             self._log,
-            "cannot link to harbor {harbor} at {address} yet: {error}; trying again",
-            harbor=harbor,
+            "cannot link to {peer} at {address} yet: {error}; trying again",
+            peer=peer_text(peer),
             address=address,
         )
         self._service = QuietClientService(

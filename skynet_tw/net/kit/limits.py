@@ -17,6 +17,14 @@ class ConnectionLimits:
     stall: float = 30.0
     #: Seconds to write what is left when a node leaves.
     close: float = 5.0
+    #: Connections to one port of a cluster; a further one is closed at once.
+    clients: int = 1024
+    #: Seconds that a node of the cluster may owe us an answer and send nothing, before
+    #: it is asked whether it lives; after as many again its link is cut.  0: for ever.
+    silence: float = 5.0
+    #: Seconds without traffic after which a link of the cluster is closed, until it is
+    #: needed again; 0: never.
+    idle: float = 60.0
 
     @property
     def sweep(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import BadAddress, NameTaken, NoSuchName
-from skynet_tw.link.cluster_names import ClusterNames
+from skynet_tw.node.cluster_names import ClusterNames
 
 
 class ClusterNamesTests(SynchronousTestCase):

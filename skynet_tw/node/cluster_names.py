@@ -1,23 +1,24 @@
-# -*- test-case-name: tests.link.test_cluster_names -*-
+# -*- test-case-name: tests.node.test_cluster_names -*-
 """Whom a node of a cluster can be asked for: names, and addresses as text."""
 
 from __future__ import annotations
 
+from ..cluster_address import MAX_TARGET
 from ..errors import BadAddress, NameTaken, NoSuchName
 from ..handle import Handle
 from ..text import shown
-from ..wire.cluster import MAX_NAME
 
 
 class ClusterNames:
     """The names of one node, which all nodes that connect to it may use.
 
     Nobody announces them: a name is found by asking its node (cluster, section 8).  An
-    actor has one name, and keeps it when it is gone, until somebody takes that away.
+    actor has one name.
     """
 
     def __init__(self) -> None:
-        self._handles: dict[str, int] = {}
+        #: Handles by ``@name``, as clients write it.
+        self.targets: dict[str, int] = {}
         self._names: dict[int, str] = {}
 
     def register(self, name: str, handle: int) -> None:
@@ -32,18 +33,20 @@ class ClusterNames:
         except UnicodeEncodeError:
             size = 0
         # In an address there is one byte more.
-        if not 1 <= size < MAX_NAME:
-            raise BadAddress(f"{shown(name, 80)} is no name of 1..{MAX_NAME - 1} bytes")
-        owner = self._handles.get(name)
+        if not 1 <= size < MAX_TARGET:
+            raise BadAddress(
+                f"{shown(name, 80)} is no name of 1..{MAX_TARGET - 1} bytes"
+            )
+        owner = self.targets.get(f"@{name}")
         if owner is not None and owner != handle:
             raise NameTaken(f"{shown(name, 80)} is the name of {Handle(owner)}")
         self.forget(handle)
-        self._handles[name] = handle
+        self.targets[f"@{name}"] = handle
         self._names[handle] = name
 
     def unregister(self, name: str) -> int | None:
         """Take a name away; returns whose it was, None if it was nobody's."""
-        handle = self._handles.pop(name, None)
+        handle = self.targets.pop(f"@{name}", None)
         if handle is not None:
             del self._names[handle]
         return handle
@@ -52,14 +55,14 @@ class ClusterNames:
         """Take the name of an actor away, if it has one."""
         name = self._names.pop(handle, None)
         if name is not None:
-            del self._handles[name]
+            del self.targets[f"@{name}"]
 
     def owner(self, name: str) -> int:
         """Whose a name is.
 
         :raises NoSuchName: nobody has it.
         """
-        handle = self._handles.get(name)
+        handle = self.targets.get(f"@{name}")
         if handle is None:
             raise NoSuchName(f"nobody has the name {shown(name, 80)}")
         return handle

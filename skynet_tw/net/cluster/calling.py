@@ -1,0 +1,359 @@
+# -*- test-case-name: tests.net.test_cluster -*-
+"""The link to one node of a cluster: made when it is needed, and made again."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ...handle import MAX_INDEX
+from ...interfaces import Frame, IClusterReceiver, ILink, LinkInfo
+from ...link.cluster import ClusterClient
+from ...link.effects import Answered, Close, Failed, LogLine, Sent, Write
+from ...message import PType
+from ...seri import pack
+from ..kit.limits import ConnectionLimits
+from ..kit.logging import emit
+from ..kit.progress import Progress
+from ..kit.shell import Shell
+from . import routing
+from .protocol import ClusterConnection
+from .routing import Route
+
+#: Bytes of large messages that are written between two looks at the transport.
+ROOM = 128 * 1024
+
+#: Bytes of large messages in waiting; beyond that the node is to keep its own.
+MAX_HELD = 16 * 1024 * 1024
+
+#: What a node is asked to show that it lives: for the owner of a name.
+PROBE = pack("skynet_tw.alive")
+
+_RESPONSE = int(PType.RESPONSE) << 24
+_ERROR = int(PType.ERROR) << 24
+
+
+class Surroundings(routing.Surroundings, Protocol):
+    """What all links of a node share."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether no link is read."""
+
+    @property
+    def receiver(self) -> IClusterReceiver: ...
+
+    @property
+    def waiting(self) -> bool:
+        """Whether what is for an absent node waits for it."""
+
+    @property
+    def limits(self) -> ConnectionLimits: ...
+
+    def changed(self) -> None:
+        """A link is up, or its node was not reached."""
+
+
+@implementer(ILink)
+class NodeLink:
+    """Calls one node, over one connection at a time.
+
+    What waits for the connection waits in the node; here wait only the rest of large
+    messages and what must not overtake them, which go on with the next connection.
+
+    :param name: the node's.
+    """
+
+    _log = Logger()
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        self.peer = name
+        self._around = around
+        self._core = ClusterClient()
+        #: Of each session on the connection: who called, and his session.  None for a
+        #: probe.
+        self._calls: dict[int, tuple[int, int] | None] = {}
+        #: How it is reached.
+        self.route = Route(
+            name,
+            around,
+            lambda: ClusterConnection(self),
+            self._not_reached,
+            self._closed,
+        )
+        self._connection: ClusterConnection | None = None
+        self._full = False
+        self._up_at = 0.0
+        self._bytes_in = self._bytes_out = 0
+        #: How much was written when bytes came the last time.
+        self._heard_at = 0
+        self._silence = Progress()
+        self._idle = Progress()
+        self._stall = Progress()
+        self._probed = False
+        self._shell = Shell(
+            {
+                Write: self._write,
+                Sent: self._sent,
+                LogLine: lambda line: emit(self._log, line),
+                Close: lambda it: self._drop(str(it.error)),
+            }
+        )
+
+    # Messages: ILink
+
+    def send(
+        self,
+        destination: Any,
+        source: int,
+        ptype: int,
+        session: int,
+        payload: bytes,
+    ) -> None:
+        """Collect one request or push; `flush` writes it."""
+        core = self._core
+        if session:
+            number = core.call(destination, payload, lane=source)
+            self._calls[number] = (source, session)
+            if core.busy and core.holds(number):
+                drop = self._forget
+                self._around.receiver.call_held(source, session, lambda: drop(number))
+        else:
+            core.push(destination, payload, lane=source)
+        if core.waiting > MAX_HELD:
+            self._check_room()
+
+    def flush(self) -> None:
+        """Write what was collected, and of large messages what the transport takes."""
+        connection = self._connection
+        while connection is not None and connection is self._connection:
+            self._shell.do(self._core.flush(0 if connection.is_full else ROOM))
+            if not self._core.busy or connection.is_full:
+                break
+        self._check_room()
+
+    def _write(self, effect: Write) -> None:
+        assert self._connection is not None
+        self._bytes_out += len(effect.data)
+        self._connection.write_out(effect.data)
+
+    def _sent(self, effect: Sent) -> None:
+        call = self._calls.get(effect.session)
+        if call is not None:
+            self._around.receiver.call_written(*call)
+
+    def _check_room(self) -> None:
+        """Say whether more may be given to the link."""
+        connection = self._connection
+        if connection is None:
+            return
+        full = connection.is_full or self._core.waiting > MAX_HELD
+        if full != self._full:
+            self._full = full
+            if full:
+                self._around.receiver.link_busy(self.peer)
+            else:
+                self._around.receiver.link_ready(self.peer, self)
+
+    def _forget(self, number: int) -> None:
+        """Nobody waits for an answer any more."""
+        if self._calls.pop(number, None) is not None:
+            self._core.cancel(number)
+
+    # The connection: its owner
+
+    def opened(self, connection: ClusterConnection) -> None:
+        """The node is reached."""
+        self.route.linked()
+        self._connection = connection
+        self._up_at = self._around.clock.seconds()
+        self._bytes_in = self._bytes_out = self._heard_at = 0
+        self._full = self._probed = False
+        self._log.info(
+            "linked with node {node}, dialed at {peer}",
+            node=self.peer,
+            peer=connection.peer_text,
+        )
+        if self._around.paused:
+            connection.read(False)
+        self._around.receiver.link_ready(self.peer, self)
+        self.flush()
+        self._around.changed()
+
+    def received(self, data: bytes) -> None:
+        """Take one read; all answers in it are handed on at once."""
+        self._bytes_in += len(data)
+        self._heard_at = self._bytes_out
+        self._probed = False
+        calls = self._calls
+        frames: list[Frame] = []
+        rest = []
+        for effect in self._core.feed(data):
+            kind = type(effect)
+            if kind is Answered:
+                call = calls.pop(effect.session)  # type: ignore[union-attr]
+                if call is not None:
+                    to = _RESPONSE | call[0] & MAX_INDEX
+                    frames.append((0, to, call[1], effect.body))  # type: ignore[union-attr]
+            elif isinstance(effect, Failed):
+                call = calls.pop(effect.session)
+                if call is not None:
+                    to = _ERROR | call[0] & MAX_INDEX
+                    frames.append((0, to, call[1], str(effect.error).encode()))
+            else:
+                rest.append(effect)
+        if frames:
+            self._around.receiver.frames_received(self.peer, frames)
+        if rest:
+            self._shell.do(rest)
+
+    def full(self) -> None:
+        """The transport is full."""
+        self._check_room()
+
+    def free(self) -> None:
+        """The transport can take more."""
+        self.flush()
+
+    def closed(self, connection: ClusterConnection, reason: str) -> None:
+        """The connection is lost, or we closed it."""
+        if connection is not self._connection:
+            return
+        self._connection = None
+        for effect in self._core.lost(reason):
+            if isinstance(effect, Failed):
+                # The node itself fails all calls that were written.
+                self._calls.pop(effect.session, None)
+        if connection.ended is None:
+            self._log.info(
+                "lost the link to node {node} at {peer}: {reason}",
+                node=self.peer,
+                peer=connection.peer_text,
+                reason=reason,
+            )
+        self._around.receiver.link_lost(self.peer, reason)
+        if not self.is_wanted:
+            self.route.stop()
+
+    # What becomes of it
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is for the node, or waits for it."""
+        return self._core.busy or self._around.receiver.is_wanted(self.peer)
+
+    def close(self, reason: str) -> None:
+        """Close the connection, once all is written; what waits needs another one."""
+        connection = self._connection
+        if connection is not None:
+            self._log.info(
+                "the link to node {node} is closed: {reason}",
+                node=self.peer,
+                reason=reason,
+            )
+            connection.refuse(reason)
+        self.route.stop()
+
+    def end(self, reason: str) -> None:
+        """Nothing waits for the node any more; the node itself fails the calls."""
+        self._core.end(reason)
+        self._calls.clear()
+        if self._core.dropped:
+            dropped, self._core.dropped = self._core.dropped, 0
+            self._around.receiver.pushes_dropped(self.peer, dropped)
+
+    def abort(self) -> None:
+        """Close at once what is not closed yet."""
+        if self._connection is not None:
+            self._connection.abort("this node leaves")
+
+    def _not_reached(self, error: str) -> None:
+        """An attempt to reach the node failed."""
+        if not self._around.waiting:
+            self.route.stop()
+            self.end(error)
+            self._around.receiver.peer_absent(self.peer, error)
+        elif not self.is_wanted:
+            self.route.stop()
+        self._around.changed()
+
+    def _closed(self) -> None:
+        """An old connection is closed for good."""
+        if self.is_wanted:
+            self.route.reach()
+
+    def _drop(self, reason: str) -> None:
+        if self._connection is not None:
+            self._log.warn(
+                "dropped the link to node {node} at {peer}: {reason}",
+                node=self.peer,
+                peer=self._connection.peer_text,
+                reason=reason,
+            )
+            self._connection.abort(reason)
+
+    # Watching
+
+    def info(self) -> LinkInfo | None:
+        """The link as it is, None if there is none."""
+        connection = self._connection
+        if connection is None:
+            return None
+        return LinkInfo(
+            self.peer,
+            connection.peer_text,
+            self._around.clock.seconds() - self._up_at,
+            self._bytes_in,
+            self._bytes_out,
+            connection.is_full,
+        )
+
+    def read(self, on: bool) -> None:
+        """Read the node, or leave with it what it sends."""
+        if self._connection is not None:
+            # What did not move meanwhile did so because of us.
+            self._silence.forget()
+            self._stall.forget()
+            self._connection.read(on)
+
+    def sweep(self) -> None:
+        """Notice a node that is silent, or not needed; forget what nobody awaits."""
+        self._forget_given_up()
+        connection, limits = self._connection, self._around.limits
+        if connection is None or self._around.paused:
+            return
+        now = self._around.clock.seconds()
+        owing = bool(self._calls) or self._heard_at != self._bytes_out
+        silent = self._silence.stands(self._bytes_in if owing else None, now)
+        if limits.silence and silent >= 2 * limits.silence and self._probed:
+            self._drop(f"it sent nothing for {silent:.1f} s, though it was asked")
+        elif limits.silence and silent >= limits.silence and not self._probed:
+            self._probe()
+        elif self._stall.stands(self._core.half_open, now) >= limits.stall:
+            self._drop(f"half an answer stood still for {limits.stall:g} s")
+        idle = not owing and not self.is_wanted
+        moved = self._bytes_in + self._bytes_out
+        stood = self._idle.stands(moved if idle else None, now)
+        if limits.idle and stood >= limits.idle:
+            self.close(f"nothing passed for {limits.idle:g} s")
+
+    def _probe(self) -> None:
+        """Ask for a name: any answer shows that the node lives (cluster, section 3)."""
+        self._probed = True
+        self._calls[self._core.call(0, PROBE)] = None
+        self.flush()
+
+    def _forget_given_up(self) -> None:
+        """Take out the calls that nobody waits for: they may never be answered."""
+        calls = [(number, call) for number, call in self._calls.items() if call]
+        waiting = self._around.receiver.calls_waiting([call for _, call in calls])
+        for (number, _), is_waiting in zip(calls, waiting, strict=True):
+            if not is_waiting:
+                self._forget(number)

@@ -1,0 +1,272 @@
+# -*- test-case-name: tests.net.test_cluster -*-
+"""A node's part in a cluster: its ports, its clients, and its links to other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorTime,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ...errors import BootFailed, PeerDown
+from ...interfaces import ICluster, IClusterReceiver, INodeDirectory, LinkInfo
+from ...oneshot import OneShot
+from ...text import shown
+from ..kit.closing import close_within
+from ..kit.limits import ConnectionLimits
+from ..kit.member import DEFAULT_RETRY_POLICY, bound_address, cannot_listen
+from ..kit.sweep import Sweeper
+from .nodes import Nodes
+from .serving import Clients
+
+#: Largest body of a request or of a result, in bytes.  The wire carries 4 GiB; an end
+#: of ours refuses what would take its memory.
+MAX_PAYLOAD = 64 * 1024 * 1024
+
+
+@implementer(ICluster)
+class Cluster:
+    """What joins a node with the other nodes of a cluster.
+
+    :param server: turns an address into an endpoint to listen on.
+    :param dial: turns an address into an endpoint to connect to; what it raises fails
+        the attempt.
+    :param clock: schedules everything.
+    :param listen: what to open at the boot: names of nodes, addresses.
+    :param nodes: where the nodes are, as far as that is known before the boot.
+    :param directory: where the nodes are found; None where `reload` tells the rest.
+    :param name: what the directory is to call us, if it publishes its nodes.
+    :param address: where it is to say that we are; by default what is bound first.
+    :param required: the nodes to be linked before the boot goes on.
+    :param waiting: whether what is for an absent node waits for it.
+    :param retry_policy: seconds to wait after so many failed attempts in a row.
+    :param limits: what clients, and nodes that stall, may cost.
+    """
+
+    _log = Logger()
+
+    max_payload = MAX_PAYLOAD
+
+    def __init__(
+        self,
+        server: Callable[[str], IStreamServerEndpoint],
+        dial: Callable[[str], IStreamClientEndpoint],
+        clock: IReactorTime,
+        *,
+        listen: Iterable[str] = (),
+        nodes: Mapping[str, str | bool] | None = None,
+        directory: INodeDirectory | None = None,
+        name: str = "",
+        address: str = "",
+        required: Iterable[str] = (),
+        waiting: bool = True,
+        retry_policy: Callable[[int], float] = DEFAULT_RETRY_POLICY,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
+        self.clock = clock
+        self.limits = limits or ConnectionLimits()
+        self.retry_policy = retry_policy
+        self.dial = dial
+        self.paused = False
+        self._server = server
+        self._listen = list(listen)
+        self._directory = directory
+        self._name = name
+        self._address = address
+        self._required = list(required)
+        self._nodes = Nodes(self, nodes or {}, waiting)
+        self._clients = Clients(self)
+        self._ports: dict[str, IListeningPort] = {}
+        self._sweeper = Sweeper(clock, self.limits, self._sweep)
+        self._reached = OneShot()
+        self._reaching = False
+        self._left: OneShot | None = None
+        self._receiver: IClusterReceiver | None = None
+
+    def attach(self, receiver: IClusterReceiver) -> None:
+        """Say, before anything else, who is told what happens."""
+        self._receiver = receiver
+
+    @property
+    def receiver(self) -> IClusterReceiver:
+        """Who is told what happens."""
+        assert self._receiver is not None, "attach a receiver first"
+        return self._receiver
+
+    def addresses(self) -> list[str]:
+        """What is bound, in the order in which it was."""
+        return list(self._ports)
+
+    # The boot
+
+    def bind(self) -> Deferred[None]:
+        """Bind what is to be opened at the boot, at once.
+
+        A node whose address only a directory knows is opened by `reach`.
+
+        :returns: fails with `BootFailed` if a port cannot be bound.
+        """
+        later = [where for where in self._listen if self._is_unknown(where)]
+        binding = [self.open(where) for where in self._listen if where not in later]
+        self._listen = later
+        return gatherResults(binding, consumeErrors=True).addCallbacks(
+            lambda _: None, _first_error
+        )
+
+    def _is_unknown(self, where: str) -> bool:
+        return _is_name(where) and self._nodes.address(where) is None
+
+    def reach(self) -> Deferred[None]:
+        """Find the nodes, open what is listened on by name, link who is required."""
+        self._reaching = True
+        return Deferred.fromCoroutine(self._reach())
+
+    async def _reach(self) -> None:
+        directory = self._directory
+        if directory is not None:
+            own = {}
+            if self._name and self._ports:
+                own[self._name] = self._address or next(iter(self._ports))
+            await directory.start(self._nodes.found, own)
+        for where in self._listen:
+            await self.open(where)
+        for name in self._required:
+            self._nodes.reach(name)
+        self.changed()
+        await self._reached.when()
+
+    def waiting_for(self) -> list[str]:
+        """Say in words what `reach` still waits for, and why."""
+        if not self._reaching or self._reached.is_done:
+            return []
+        found = self._directory and self._directory.waiting_for()
+        if found:
+            return [found]
+        missing = self._nodes.missing(self._required)
+        return [self._nodes.describe(name) for name in missing]
+
+    def changed(self) -> None:
+        """A node is linked, or it was not reached."""
+        if self._reaching and not self._nodes.missing(self._required):
+            self._reached.fire()
+
+    def serve(self) -> None:
+        """Read what the clients ask, from now on."""
+        self._clients.serve()
+
+    def open(self, where: str) -> Deferred[str]:
+        """Listen, too; see `ICluster.open`."""
+        if self._left is not None:
+            return fail(BootFailed("this node leaves"))
+        address = self._nodes.address(where) if _is_name(where) else where
+        if address is None:
+            wrong = f"no node table says where {shown(where, 80)} is"
+            return fail(BootFailed(f"cluster cannot listen: {wrong}"))
+        return self._listen_on(address)
+
+    def _listen_on(self, address: str) -> Deferred[str]:
+        def bound(port: IListeningPort) -> str:
+            real = bound_address(address, port)
+            self._ports[real] = port
+            self._sweeper.start()
+            self._log.info("cluster listens on {address}", address=real)
+            return real
+
+        def refused(failure: Failure) -> str:
+            raise cannot_listen("cluster", address, failure) from None
+
+        def listen() -> Deferred[IListeningPort]:
+            return self._server(address).listen(self._clients)
+
+        listening: Deferred[IListeningPort] = maybeDeferred(listen)
+        return listening.addCallbacks(bound, refused)
+
+    # Nodes that we call
+
+    def reload(
+        self, changes: Mapping[str, str | bool | None] | None = None
+    ) -> Deferred[None]:
+        """Look again where the nodes are, or be told; see `ICluster.reload`."""
+        if changes is not None:
+            return self._nodes.tell(changes)
+        if self._directory is None:
+            return succeed(None)
+        looked = self._directory.refresh()
+        return looked.addCallback(lambda _: self._nodes.when_settled())
+
+    def want(self, node: str) -> None:
+        """A message is for a node: make a link to it, see `ICluster.want`."""
+        if self._left is not None:
+            raise PeerDown("this node leaves")
+        self._sweeper.start()
+        self._nodes.want(node)
+
+    def linked(self) -> list[str]:
+        """List the nodes that are linked now, in order."""
+        return self._nodes.linked()
+
+    def links(self) -> list[LinkInfo]:
+        """Describe the links to nodes, by their names, then those of clients."""
+        return self._nodes.infos() + self._clients.infos()
+
+    def pause_reading(self) -> None:
+        """Read nobody until `resume_reading`."""
+        if not self.paused:
+            self.paused = True
+            self._read()
+
+    def resume_reading(self) -> None:
+        """Read all again."""
+        if self.paused:
+            self.paused = False
+            self._read()
+
+    def _read(self) -> None:
+        self._nodes.read()
+        self._clients.read()
+
+    def _sweep(self) -> None:
+        self._nodes.sweep()
+        self._clients.sweep()
+
+    # The end
+
+    def leave(self) -> Deferred[None]:
+        """Write what is left, then close all connections and ports."""
+        if self._left is None:
+            left = self._left = OneShot()
+            self._reached.fail(lambda: BootFailed("this node left before it was ready"))
+            self._sweeper.stop()
+            closing: list[Deferred[Any]] = []
+            if self._directory is not None:
+                closing.append(maybeDeferred(self._directory.stop))
+            for port in self._ports.values():
+                stop = cast(Callable[[], object], port.stopListening)
+                closing.append(maybeDeferred(stop))
+            closing += [self._nodes.close(), self._clients.close()]
+            close_within(
+                self.limits.close, self.clock, closing, self._abort
+            ).addCallback(lambda _: left.fire())
+        return self._left.when()
+
+    def _abort(self) -> None:
+        self._nodes.abort()
+        self._clients.abort()
+
+
+def _is_name(where: str) -> bool:
+    """Whether this is the name of a node, and no address."""
+    return ":" not in where
+
+
+def _first_error(failure: Failure) -> Any:
+    failure.value.subFailure.raiseException()  # type: ignore[union-attr]

@@ -1,0 +1,110 @@
+# -*- test-case-name: tests.net.test_cluster -*-
+"""How a node of a cluster is reached: where it is, and one attempt at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+from ...oneshot import OneShot
+from ..kit.dialers import Dialer
+from .protocol import ClusterConnection
+
+
+class Surroundings(Protocol):
+    """What all routes of a node share."""
+
+    @property
+    def clock(self) -> IReactorTime: ...
+
+    @property
+    def retry_policy(self) -> Callable[[int], float]:
+        """Seconds to wait after so many failed attempts in a row."""
+
+    @property
+    def dial(self) -> Callable[[str], IStreamClientEndpoint]:
+        """Turns an address into an endpoint; what it raises fails the attempt."""
+
+
+class Route:
+    """Where one node is, and the dialer that is under way to it.
+
+    :param name: the node's.
+    :param build: makes the protocol of an attempt.
+    :param failed: told why an attempt failed, each time.
+    :param closed: told when a connection is closed that `stop` left.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        around: Surroundings,
+        build: Callable[[], ClusterConnection],
+        failed: Callable[[str], None],
+        closed: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._around = around
+        self._build = build
+        self._failed = failed
+        self._closed = closed
+        #: Where the node is, None if nobody knows.
+        self.address: str | None = None
+        #: Why the last attempt failed, empty if it did not.
+        self.why_absent = ""
+        self._dialer: Dialer | None = None
+        self._closing = OneShot()
+        self._closing.fire()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a connection is there, or is being made."""
+        return self._dialer is not None
+
+    def reach(self) -> None:
+        """Make a connection, unless there is one or it is being made.
+
+        While an old one is being closed nothing is made: what was written to that
+        must not be overtaken.
+        """
+        address, around = self.address, self._around
+        if self._dialer is None and self._closing.is_done and address is not None:
+            self._dialer = Dialer(
+                self._name,
+                address,
+                lambda: around.dial(address),
+                self._build,
+                around.clock,
+                around.retry_policy,
+                self._attempt_failed,
+            )
+            self._dialer.start()
+
+    def linked(self) -> None:
+        """The attempt succeeded."""
+        self.why_absent = ""
+        if self._dialer is not None:
+            self._dialer.linked()
+
+    def _attempt_failed(self, error: str) -> None:
+        self.why_absent = error
+        self._failed(error)
+
+    def stop(self) -> None:
+        """Dial no more, and close the connection that this led to."""
+        dialer, self._dialer = self._dialer, None
+        if dialer is not None:
+            closing = self._closing = OneShot()
+
+            def closed(_: object) -> None:
+                closing.fire()
+                self._closed()
+
+            dialer.stop().addBoth(closed)
+
+    def when_closed(self) -> Deferred[None]:
+        """Fire when no connection is being closed."""
+        return self._closing.when()

@@ -1,0 +1,82 @@
+# -*- test-case-name: tests.net.test_cluster_table -*-
+"""Where the nodes of a cluster are, as far as this one has been told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import BadAddress
+from ...text import shown
+
+#: What a table says that is no node (cluster, section 7).
+NO_WAITING = "__nowaiting"
+
+
+class NodeTable:
+    """Addresses by the names of the nodes.
+
+    There are two sources: the view of a directory, which replaces its last one, and
+    what a program says, which is merged into what it said before and counts more.
+    """
+
+    def __init__(self, waiting: bool = True) -> None:
+        self._found: dict[str, str | bool] = {}
+        self._told: dict[str, str | bool] = {}
+        self._waiting = waiting
+
+    def __iter__(self) -> Any:
+        return iter({**self._found, **self._told})
+
+    def find(self, view: Mapping[str, str | bool]) -> None:
+        """A directory says where all nodes are.
+
+        :raises BadAddress: it says what means nothing; nothing has changed.
+        """
+        self._found = checked(view)
+
+    def tell(self, changes: Mapping[str, str | bool | None]) -> None:
+        """Somebody says where some nodes are.
+
+        :param changes: None takes back what was said of a node.
+        :raises BadAddress: it says what means nothing; nothing has changed.
+        """
+        kept = {name: value for name, value in changes.items() if value is not None}
+        self._told.update(checked(kept))
+        for name in changes.keys() - kept.keys():
+            self._told.pop(name, None)
+
+    def address(self, name: str) -> str | None:
+        """Where a node is, None if that is not known."""
+        found = self._entry(name)
+        return found if isinstance(found, str) else None
+
+    def is_removed(self, name: str) -> bool:
+        """Whether it was said that a node is no more."""
+        return self._entry(name) is False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether what is for an absent node waits for it."""
+        no_waiting = self._entry(NO_WAITING)
+        return self._waiting if no_waiting is None else not no_waiting
+
+    def _entry(self, name: str) -> str | bool | None:
+        found = self._told.get(name)
+        return self._found.get(name) if found is None else found
+
+
+def checked(entries: Mapping[Any, Any]) -> dict[str, str | bool]:
+    """Entries of a table, if all of them mean something.
+
+    :raises BadAddress: one does not; the text says which.
+    """
+    for name, value in entries.items():
+        if not isinstance(name, str) or not name:
+            raise BadAddress(f"{shown(name, 80)} is no name of a node")
+        if name == NO_WAITING and isinstance(value, bool):
+            continue
+        if value is not False and not (isinstance(value, str) and value):
+            what = f"{shown(value, 80)} is no HOST:PORT and not False"
+            raise BadAddress(f"node {shown(name, 80)}: {what}")
+    return dict(entries)
