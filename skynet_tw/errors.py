@@ -59,6 +59,12 @@ class PeerDown(SkynetError):
     retry_safe = True
 
 
+class DirectoryFailed(SkynetError):
+    """Where the nodes are could not be asked; the last good view stays in use."""
+
+    retry_safe = True
+
+
 class QueueFull(SkynetError):
     """A queue is at its limit of messages or bytes; nothing was queued."""
 

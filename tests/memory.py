@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: What starts processes, opens sockets, or asks a tool: modules, and folders with all
 #: that is in them.
 OUTSIDE = {
+    "tests.discovery.test_dns_server": "sockets of loopback",
     "tests.reactors": "runs on each reactor, `make test-reactors`",
     "tests.real": "real Skynet",
     "tests.test_benchmarks": "processes",

@@ -37,6 +37,7 @@ ALLOWED = {
     "interfaces": VOCABULARY - {"status"},
     "status": {"handle", "interfaces"},
     "oneshot": set[str](),
+    "luafile": {"text"},
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},
@@ -44,6 +45,8 @@ ALLOWED = {
     "link": VOCABULARY | VALUES | {"wire"},
     "net": VOCABULARY | VALUES | {"wire", "link", "oneshot"},
     "node": VOCABULARY | VALUES | {"oneshot"},
+    # Of `net` the kit's log lines only: a test below.
+    "discovery": VOCABULARY | {"addresses", "luafile", "net", "oneshot", "reasons"},
 }
 
 #: Layers that know nothing of Twisted.
@@ -56,6 +59,7 @@ PURE = {
     "seri",
     "luavalue",
     "keys",
+    "luafile",
     "wire",
     "link",
 }
@@ -215,6 +219,17 @@ class LayerTests(SynchronousTestCase):
             if name.startswith("skynet_tw.compose")
         }
         self.assertEqual(callers, {"tap", "testing.nodes"})
+
+    def test_discovery(self) -> None:
+        """What finds the nodes knows no wire: it takes the kit's log lines, no more."""
+        taken = {
+            name.rpartition(".")[0]
+            for module, tree in modules()
+            if layer(module) == "discovery"
+            for name in imports(module, tree)
+            if name.startswith("skynet_tw.net")
+        }
+        self.assertEqual(taken, {"skynet_tw.net.kit.logging"})
 
     def test_command_line(self) -> None:
         """Nobody but ``tap`` needs the command line."""
