@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export SKYNET_PEER := $(CURDIR)/$(PEER)
 
 .PHONY: demo quick test lint docs trial pytest test-reactors test-compiled
-.PHONY: collected internals test-versions peer clean
+.PHONY: collected internals test-versions peer etcd clean
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
@@ -33,6 +33,10 @@ $(VENV)/ready: setup.cfg setup.py pyproject.toml
 peer:
 	sh tests/real/make_peer.sh $(PEER)
 
+# A real etcd, for the tests of the directory of nodes that asks it.
+etcd:
+	sh tests/discovery/make_etcd.sh
+
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -46,7 +50,7 @@ docs: $(VENV)/ready
 internals: $(VENV)/ready
 	$(BIN)/python -m tests.internals
 
-trial: $(VENV)/ready peer
+trial: $(VENV)/ready peer etcd
 	$(BIN)/python -b -m twisted.trial --temp-directory=$(VENV)/trial tests
 
 # pytest finds the tests that trial finds, and runs some of each kind: plain ones and

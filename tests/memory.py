@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: that is in them.
 OUTSIDE = {
     "tests.discovery.test_dns_server": "sockets of loopback",
+    "tests.discovery.test_etcd_server": "etcd",
     "tests.reactors": "runs on each reactor, `make test-reactors`",
     "tests.real": "real Skynet",
     "tests.test_benchmarks": "processes",
@@ -30,7 +31,7 @@ OUTSIDE = {
 }
 
 #: What they use of the extra ``test``.
-TOOLS = ("hypothesis", "klein")
+TOOLS = ("hypothesis", "klein", "treq")
 
 
 def all_modules() -> Iterator[str]:

@@ -231,6 +231,16 @@ class LayerTests(SynchronousTestCase):
         }
         self.assertEqual(taken, {"skynet_tw.net.kit.logging"})
 
+    def test_http_client(self) -> None:
+        """Only what talks to etcd needs the HTTP client, which is an extra."""
+        takers = {
+            module
+            for module, tree in modules()
+            for name in imports(module, tree)
+            if layer(name) == "treq"
+        }
+        self.assertEqual(takers, {"discovery.etcdclient"})
+
     def test_command_line(self) -> None:
         """Nobody but ``tap`` needs the command line."""
         callers = {

@@ -37,10 +37,9 @@ from ..addresses import join
 from ..errors import DirectoryFailed, NotReady
 from ..net.kit.logging import FailureLog
 from ..oneshot import OneShot
-from ..reasons import one_line
-from ..text import error_text
+from .asking import DEFAULT_RETRY_POLICY, limited, reason_of
 from .interfaces import Addresses, INodeDirectory
-from .view import DEFAULT_RETRY_POLICY, View
+from .view import View
 
 #: Seconds between looks: what the records say, within these bounds.
 MIN_TTL, MAX_TTL = 1.0, 60.0
@@ -179,8 +178,8 @@ class DNSDirectory:
         if self._stopped:
             return fail(DirectoryFailed(f"DNS, {self._name}: stopped"))
         self._cancel_next()
-        self._looking = Deferred.fromCoroutine(self._ask())
-        self._looking.addTimeout(TIME_LIMIT, self._clock)
+        asked = Deferred.fromCoroutine(self._ask())
+        self._looking = limited(asked, TIME_LIMIT, self._clock)
         return self._looking.addCallbacks(self._answered, self._not_answered)
 
     def _answered(self, found: _Found) -> None:
@@ -200,7 +199,7 @@ class DNSDirectory:
         """
         self._looking = None
         assert failure.value is not None
-        self._error = one_line(error_text(failure.value, 200))
+        self._error = reason_of(failure.value)
         if not self._stopped:
             self._failed_looks += 1
             self._look_in(self._retry_policy(self._failed_looks))

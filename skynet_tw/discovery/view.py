@@ -5,13 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.application.internet import backoffPolicy
 from twisted.logger import Logger
 
 from .interfaces import Addresses
-
-#: Seconds to wait after so many failed attempts in a row to ask an engine.
-DEFAULT_RETRY_POLICY = backoffPolicy(initialDelay=0.5, maxDelay=10.0, factor=1.5)
 
 
 class View:

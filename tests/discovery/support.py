@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from skynet_tw.discovery.interfaces import Addresses, INodeDirectory
+from skynet_tw.errors import NotReady
 
 
 class Views(list[dict[str, str]]):
@@ -51,8 +52,11 @@ class DirectoryCase(SynchronousTestCase):
     ) -> Deferred[None]:
         """Start a directory whose views the test has, and stop it at the end."""
         verifyObject(INodeDirectory, directory)
+        done = directory.start(self.views.take, own or {})
+        # One that still waits then is told that the directory was stopped.
+        self.addCleanup(done.addErrback, lambda failure: failure.trap(NotReady))
         self.addCleanup(directory.stop)
-        return directory.start(self.views.take, own or {})
+        return done
 
     def line_of(self, done: Deferred[None], kind: type[Exception]) -> str:
         """The one line with which something failed."""
