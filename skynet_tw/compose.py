@@ -24,8 +24,11 @@ from . import addresses
 from .boot import Boot
 from .config import Config, check, keys_of
 from .descriptors import SelectServerEndpoint
+from .discovery.file import FileDirectory
+from .discovery.nodetable import load
+from .discovery.specs import directory
 from .errors import BadAddress, BootFailed
-from .interfaces import IRemote
+from .interfaces import INodeDirectory, IRemote
 from .net.cluster.remote import Cluster
 from .net.kit.limits import ConnectionLimits
 from .net.kit.master_port import MasterPort
@@ -204,23 +207,39 @@ class _Net:
         for where in config.cluster_listen:
             if ":" in where:
                 self._endpoint("cluster_listen", self.server, where)
-        nodes = config.cluster_nodes
-        if isinstance(nodes, str):
-            nodes = None
+        nodes, directory = self._directory()
+        names = [where for where in config.cluster_listen if ":" not in where]
         return Cluster(
             self.server,
             self.client,
             self.clock,
             listen=config.cluster_listen,
             nodes=nodes,
-            directory=None,
-            name=config.cluster_name,
+            directory=directory,
+            name=config.cluster_name or next(iter(names), ""),
             address=config.cluster_address or "",
             required=config.cluster_require,
             waiting=config.cluster_absent == "wait",
             retry_policy=self.retry_policy,
             limits=self.limits,
         )
+
+    def _directory(self) -> tuple[Mapping[str, Any], INodeDirectory | None]:
+        """Where the nodes are, as far as it is known, and what knows the rest."""
+        config = self.config
+        if config.cluster_directory is not None:
+            try:
+                return {}, directory(config.cluster_directory, self.clock)
+            except ValueError as error:
+                raise ValueError(f"{self.named('cluster_directory')} {error}") from None
+        nodes = config.cluster_nodes
+        if not isinstance(nodes, str):
+            return nodes or {}, None
+        try:
+            view = load(nodes).view
+        except ValueError as error:
+            raise ValueError(f"{self.named('cluster_nodes')} {error}") from None
+        return view, FileDirectory(nodes, self.clock, 0)
 
     def _endpoint(self, key: str, make: Callable[[str], _E], text: str) -> _E:
         """Make the endpoint that a key asks for, and name the key if that fails."""

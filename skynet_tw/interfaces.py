@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 Peer = int | str
 
 
+#: Where the nodes of a cluster are: the name of each, and its address, ``HOST:PORT`` or
+#: an endpoint string; False for one that is said to be no more.  ``__nowaiting`` is no
+#: node: whether what is for an absent node fails at once (cluster, section 7).
+Addresses = Mapping[str, "str | bool"]
+
+
 def peer_text(peer: Peer) -> str:
     """Name a peer, for people."""
     return f"harbor {peer}" if isinstance(peer, int) else f"node {peer}"
@@ -194,29 +200,39 @@ class INodeDirectory(Interface):
     """Knows where the nodes of a cluster are."""
 
     def start(
-        changed: Callable[[Mapping[str, str | bool]], object], own: Mapping[str, str]
+        changed: Callable[[Addresses], object], own: Mapping[str, str]
     ) -> Deferred[None]:
-        """Begin to look.
+        """Begin to look; it is done once.
 
-        :param changed: gets each view as a whole: the names of the nodes and their
-            addresses, False for a node that is said to be no more.  It gets the first
-            before the Deferred fires.
-        :param own: what to publish of this node, where nodes publish themselves.
-        :returns: fires when the first view is there; fails with `BootFailed` if it
-            never will be.  What is only out of reach is tried again.
+        An engine that cannot be reached yet is asked again, with growing pauses and
+        without an end: the boot has a time limit of its own.
+
+        :param changed: gets whole views: a name that is missing in the next one is
+            gone.  The first comes before the Deferred fires, others whenever the view
+            changes.
+        :param own: the names and addresses to publish of this node, where the directory
+            takes such (etcd); empty for none.
+        :returns: fails with `BootFailed` when the directory is wrong for good: a file
+            that cannot be read, a name that another living node has published.  Fails
+            with `NotReady` when it is stopped before.
         """
 
     def refresh() -> Deferred[None]:
-        """Look again now; fires when ``changed`` has got what there is.
+        """Look again now; fires when the view is fresh and ``changed`` was told.
 
-        It fails with a `SkynetError` if that is not possible; the last view stays.
+        :returns: fails with `DirectoryFailed` when that is not possible; the last good
+            view stays.
         """
 
     def waiting_for() -> str | None:
-        """Say in words what `start` still waits for, and why."""
+        """Say in a line why `start` has not fired yet; None when it has."""
 
     def stop() -> Deferred[None]:
-        """Take back what was published, and tell nothing any more."""
+        """Withdraw what was published, and close everything.
+
+        Nothing is told any more.  It may be called at any time, also before `start`
+        has fired, and again.
+        """
 
 
 class IClient(Interface):
@@ -276,7 +292,9 @@ class IClusterReceiver(ILinkReceiver):
     def peer_absent(peer: Peer, reason: str) -> None:
         """A node was not reached: what waits for it is refused."""
 
-    def call_held(source: int, session: int, drop: Callable[[], object]) -> None:
+    def call_held(
+        peer: Peer, source: int, session: int, drop: Callable[[], object]
+    ) -> None:
         """A call that was given to a link is not wholly written.
 
         :param drop: tells the link that nobody waits for the answer any more.

@@ -1,14 +1,17 @@
 # -*- test-case-name: tests.test_cli -*-
-"""How a process that runs a node ends: in order, or at once."""
+"""How a process that runs a node ends, in order or at once; and what SIGHUP does."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from .node.node import Node
 
@@ -23,7 +26,7 @@ class Shutdown:
     At SIGTERM and SIGINT the process stops in order and ends with 0.  Twisted's own
     handlers stop in order as well, but then kill the process by the same signal, so
     that its exit status would be that of a crash.  A second signal gives the actors no
-    more time.
+    more time.  At SIGHUP it looks again where the nodes of its cluster are.
     """
 
     _log = Logger()
@@ -32,6 +35,8 @@ class Shutdown:
         self._reactor = reactor
         #: The node, once there is one.
         self.node: Node | None = None
+        #: Looks where the nodes of its cluster are.
+        self.reload: Callable[[], Deferred[None]] | None = None
         self._signals = 0
         self._stopped = False
 
@@ -39,6 +44,25 @@ class Shutdown:
         """Take the signals; the reactor runs, and has taken them itself."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(
+                signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload)
+            )
+
+    def _reload(self) -> None:
+        if self.reload is None:
+            return
+
+        def failed(failure: Failure) -> None:
+            self._log.warn(
+                "SIGHUP: the nodes of the cluster stay as they were: {reason}",
+                reason=failure.getErrorMessage(),
+            )
+
+        self.reload().addCallbacks(
+            lambda _: self._log.info("SIGHUP: looked again where the nodes are"),
+            failed,
+        )
 
     def stop(self) -> None:
         """Stop the reactor in order, if nobody did."""

@@ -48,6 +48,7 @@ def makeService(options: Options) -> IService:
     # Before the boot begins: whoever reads "node ready" may send a signal.
     reactor.callWhenRunning(shutdown.install)
     shutdown.node = service.node
+    shutdown.reload = service.cluster.reload
     service.node.on_shutdown = shutdown.stop
     return keep_every_event(service, options.parent, reactor)
 

@@ -107,7 +107,7 @@ class FileDirectory:
             )
         self.table = table
         if self._view is not None:
-            self._view.tell(table.addresses)
+            self._view.tell(table.view)
 
     def _stat(self) -> _Version:
         try:

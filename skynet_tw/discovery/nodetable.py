@@ -47,6 +47,15 @@ class NodeTable:
     #: Options that mean nothing here, by their names, in order.
     unknown: tuple[str, ...] = ()
 
+    @property
+    def view(self) -> dict[str, str | bool]:
+        """All of it, as a directory tells it."""
+        view: dict[str, str | bool] = {**self.addresses}
+        view.update(dict.fromkeys(self.removed, False))
+        if self.nowaiting is not None:
+            view["__nowaiting"] = self.nowaiting
+        return view
+
 
 def load(path: str) -> NodeTable:
     """Read the table in a file.

@@ -21,7 +21,7 @@ class View:
 
     def __init__(self, changed: Callable[[Addresses], object]) -> None:
         self._changed: Callable[[Addresses], object] | None = changed
-        self._told: dict[str, str] | None = None
+        self._told: dict[str, str | bool] | None = None
 
     @property
     def was_told(self) -> bool:

@@ -99,12 +99,14 @@ class ClusterReceiver(Receiver):
         self._outgoing.channel(peer).absent(reason)
         self._core.scheduler.run()
 
-    def call_held(self, source: int, session: int, drop: Callable[[], object]) -> None:
+    def call_held(
+        self, peer: Peer, source: int, session: int, drop: Callable[[], object]
+    ) -> None:
         """A call waits in its link for the rest of it to be written."""
         call = self._call(source, session)
         if call is not None:
             call.stage = Stage.LINK
-            call.way = call.callee_text
+            call.way = self._outgoing.channel(peer).name
             call.when_given_up(drop)
 
     def call_written(self, source: int, session: int) -> None:

@@ -20,7 +20,7 @@ from skynet_tw.discovery.interfaces import Addresses, INodeDirectory
 from skynet_tw.errors import NotReady
 
 
-class Views(list[dict[str, str]]):
+class Views(list[dict[str, str | bool]]):
     """The views that a directory told, in their order."""
 
     def take(self, addresses: Addresses) -> None:

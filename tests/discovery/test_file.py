@@ -60,11 +60,12 @@ class FileTests(DirectoryCase):
         self.assertEqual(len(self.views), 1)
 
     def test_removed(self) -> None:
-        """A node that is known to be away is not in the view."""
+        """A node that is known to be away is False in the view; options are told."""
         directory = self.started()
         self.write('db = false\nweb = "h:2"\n__nowaiting = true')
         self.clock.advance(1)
-        self.assertEqual(self.views[-1], {"web": "h:2"})
+        view = {"web": "h:2", "db": False, "__nowaiting": True}
+        self.assertEqual(self.views[-1], view)
         self.assertEqual(directory.table.removed, {"db"})
         self.assertIs(directory.table.nowaiting, True)
 

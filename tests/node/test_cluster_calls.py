@@ -297,7 +297,7 @@ class AbsentTests(ClusterTestCase):
         drops: list[str] = []
         for sent in self.cluster.take():
             drop = partial(drops.append, sent.destination)
-            receiver.call_held(source, sent.session, drop)
+            receiver.call_held("db", source, sent.session, drop)
         self.cluster.lose("db")
         self.assertNoResult(held)
         dropped.cancel()
@@ -310,7 +310,7 @@ class AbsentTests(ClusterTestCase):
         self.cluster.up("db")
         third = self.call("db", "@z", timeout=5.0)
         (sent,) = self.cluster.take()
-        receiver.call_held(source, sent.session, lambda: None)
+        receiver.call_held("db", source, sent.session, lambda: None)
         self.assertEqual(receiver.calls_waiting([(source, sent.session)]), [True])
         receiver.call_written(source, sent.session)
         self.cluster.lose("db")
@@ -325,7 +325,7 @@ class AbsentTests(ClusterTestCase):
         self.client.cluster.send("db", "@x", 1)
         receiver = self.cluster.receiver
         request = self.cluster.take()[0]
-        receiver.call_held(int(self.client.handle), request.session, lambda: None)
+        receiver.call_held("db", int(self.client.handle), request.session, lambda: None)
         self.cluster.lose("db")
         receiver.pushes_dropped("db", 1)
         receiver.peer_gone("db", "it was taken out of the node table")

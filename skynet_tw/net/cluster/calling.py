@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.logger import Logger
@@ -14,7 +15,6 @@ from ...link.cluster import ClusterClient
 from ...link.effects import Answered, Close, Failed, LogLine, Sent, Write
 from ...message import PType
 from ...seri import pack
-from ..kit.limits import ConnectionLimits
 from ..kit.logging import emit
 from ..kit.progress import Progress
 from ..kit.shell import Shell
@@ -24,6 +24,9 @@ from .routing import Route
 
 #: Bytes of large messages that are written between two looks at the transport.
 ROOM = 128 * 1024
+
+#: More than there can be of them.
+EVERYTHING = 1 << 62
 
 #: Bytes of large messages in waiting; beyond that the node is to keep its own.
 MAX_HELD = 16 * 1024 * 1024
@@ -48,9 +51,6 @@ class Surroundings(routing.Surroundings, Protocol):
     @property
     def waiting(self) -> bool:
         """Whether what is for an absent node waits for it."""
-
-    @property
-    def limits(self) -> ConnectionLimits: ...
 
     def changed(self) -> None:
         """A link is up, or its node was not reached."""
@@ -118,8 +118,8 @@ class NodeLink:
             number = core.call(destination, payload, lane=source)
             self._calls[number] = (source, session)
             if core.busy and core.holds(number):
-                drop = self._forget
-                self._around.receiver.call_held(source, session, lambda: drop(number))
+                drop = partial(self._forget, number)
+                self._around.receiver.call_held(self.peer, source, session, drop)
         else:
             core.push(destination, payload, lane=source)
         if core.waiting > MAX_HELD:
@@ -250,7 +250,7 @@ class NodeLink:
         return self._core.busy or self._around.receiver.is_wanted(self.peer)
 
     def close(self, reason: str) -> None:
-        """Close the connection, once all is written; what waits needs another one."""
+        """Close the connection; what is not written waits for another one."""
         connection = self._connection
         if connection is not None:
             self._log.info(
@@ -260,6 +260,14 @@ class NodeLink:
             )
             connection.refuse(reason)
         self.route.stop()
+
+    def leave(self, reason: str) -> None:
+        """Write all that is left, and close for good."""
+        if self._connection is not None:
+            self._shell.do(self._core.flush(EVERYTHING))
+        self.route.address = None
+        self.close(reason)
+        self.end(reason)
 
     def end(self, reason: str) -> None:
         """Nothing waits for the node any more; the node itself fails the calls."""

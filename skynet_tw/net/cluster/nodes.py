@@ -202,8 +202,7 @@ class Nodes:
     def close(self) -> Deferred[None]:
         """Write what is left, and close all links; fires when all are closed."""
         for link in self._links.values():
-            link.flush()
-            link.close("this node leaves")
+            link.leave("this node leaves")
         return self.when_settled()
 
     def abort(self) -> None:

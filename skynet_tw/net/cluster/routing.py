@@ -10,7 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from ...oneshot import OneShot
+from ..kit.closing import close_within
 from ..kit.dialers import Dialer
+from ..kit.limits import ConnectionLimits
 from .protocol import ClusterConnection
 
 
@@ -19,6 +21,9 @@ class Surroundings(Protocol):
 
     @property
     def clock(self) -> IReactorTime: ...
+
+    @property
+    def limits(self) -> ConnectionLimits: ...
 
     @property
     def retry_policy(self) -> Callable[[int], float]:
@@ -56,6 +61,8 @@ class Route:
         #: Why the last attempt failed, empty if it did not.
         self.why_absent = ""
         self._dialer: Dialer | None = None
+        #: The last attempt, which may have become a connection.
+        self._connection: ClusterConnection | None = None
         self._closing = OneShot()
         self._closing.fire()
 
@@ -76,7 +83,7 @@ class Route:
                 self._name,
                 address,
                 lambda: around.dial(address),
-                self._build,
+                self._attempt,
                 around.clock,
                 around.retry_policy,
                 self._attempt_failed,
@@ -93,17 +100,32 @@ class Route:
         self.why_absent = error
         self._failed(error)
 
+    def _attempt(self) -> ClusterConnection:
+        self._connection = self._build()
+        return self._connection
+
     def stop(self) -> None:
-        """Dial no more, and close the connection that this led to."""
+        """Dial no more, and close the connection that this led to.
+
+        That is closed by force, if it takes more than `ConnectionLimits.close` seconds.
+        """
         dialer, self._dialer = self._dialer, None
         if dialer is not None:
             closing = self._closing = OneShot()
+            connection, self._connection = self._connection, None
+
+            def abort() -> None:
+                if connection is not None:
+                    connection.abort("it took too long to close")
 
             def closed(_: object) -> None:
                 closing.fire()
                 self._closed()
 
-            dialer.stop().addBoth(closed)
+            around = self._around
+            close_within(
+                around.limits.close, around.clock, [dialer.stop()], abort
+            ).addCallback(closed)
 
     def when_closed(self) -> Deferred[None]:
         """Fire when no connection is being closed."""

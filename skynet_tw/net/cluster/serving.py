@@ -20,7 +20,7 @@ from ..kit.limits import ConnectionLimits
 from ..kit.logging import FoldedLog, emit
 from ..kit.progress import Progress
 from ..kit.shell import Shell
-from .calling import ROOM
+from .calling import EVERYTHING, ROOM
 from .protocol import ClusterConnection
 
 #: Bytes of answers that may wait for one client; what is beyond gets an error.
@@ -189,7 +189,7 @@ class Client:
     def close(self) -> None:
         """Write what is left, and close."""
         if self._connection is not None:
-            self.flush()
+            self._shell.do(self._core.flush(EVERYTHING))
             self._connection.close()
 
     def abort(self) -> None:
