@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from . import flood, growth, members, messages, report
+from .layers import LAYERS
 from .nodes import Network, NodeFailed, Settings, end_in_order_on_sigterm
 from .ours import Ours
-from .real import Real
 from .rounds import compare, machine
 
 #: What one side does in a round, and its options.
@@ -45,10 +45,18 @@ STANDARD = """
     call --inflight 1 --pin
     call --inflight 64 --pin
     call --inflight 256 --pin
+    call --layer cluster --inflight 1
+    call --layer cluster --inflight 64
+    call --layer cluster --inflight 1 --pin
+    call --layer cluster --inflight 64 --pin
     send
     send --pin
+    send --layer cluster
+    send --layer cluster --pin
     payload
     payload --pin
+    payload --layer cluster
+    payload --layer cluster --pin
     spawn
     boot --count 8
     boot --count 32
@@ -126,14 +134,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         result["growth"] = growth.growth(partial(Ours, settings), options)
         return result
     work = BENCHMARKS[options.name][0]
+    # What happens within one node is measured in a member of a harbor network.
+    layer = LAYERS.get(what.get("layer", ""), LAYERS["harbor"])
     sides: dict[str, Callable[[], dict[str, Any]]] = {}
-    sides["ours"] = partial(_once, Ours, settings, work, options)
+    sides["ours"] = partial(_once, layer.ours, settings, work, options)
     if options.against:
-        sides["real"] = partial(_once, Real, settings, work, options)
+        sides["real"] = partial(_once, layer.real, settings, work, options)
         result["against"] = "pyskynet" if options.skynet is None else "current Skynet"
     result.update(compare(sides, options.rounds))
     if options.profile:
-        _once(Ours, replace(settings, profile=options.profile), work, options)
+        _once(layer.ours, replace(settings, profile=options.profile), work, options)
         result["profile"] = report.flame_graphs(options.profile)
     return result
 

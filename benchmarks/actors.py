@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, cast
@@ -227,22 +228,29 @@ class Load(Profiled):
         times.sort()
         return seconds, cpu, times
 
+    def _way(self, dest: str) -> tuple[Callable[..., Any], Callable[..., None]]:
+        """How *dest* is called, and how it is sent to: functions of the values only."""
+        return partial(self.call, dest), partial(self.send, dest)
+
     async def _measure_calls(
         self,
         ask: Callable[[], Awaitable[Any]],
-        dest: int | str | None,
+        call: Callable[..., Any] | None,
         k: float,
         n: float,
         s: float,
         style: str = "fork",
         expected: Any = (1, "hello"),
     ) -> dict[str, Any]:
-        """Measure calls; *dest* tells the CPU time of its process, None for ours."""
+        """Measure calls.
+
+        :param call: asks their destination, None for one of this process.
+        """
         await self._measure(ask, expected, k, min(n, WARM))
-        server = await self.call(dest, "CPU") if dest else 0.0
+        server = await call("CPU") if call else 0.0
         measured = await self._measure(ask, expected, k, n, s, style)
         seconds, cpu, times = measured
-        server = await self.call(dest, "CPU") - server if dest else 0.0
+        server = await call("CPU") - server if call else 0.0
         n = len(times)
         return {
             "n": n,
@@ -265,10 +273,9 @@ class Load(Profiled):
         s: float = math.inf,
         style: str = "fork",
     ) -> dict[str, Any]:
-        def ask() -> Awaitable[Any]:
-            return self.call(dest, "ECHO", 1, "hello")
-
-        return await self._measure_calls(ask, dest, k, n, s, style)
+        call, _ = self._way(dest)
+        ask = partial(call, "ECHO", 1, "hello")
+        return await self._measure_calls(ask, call, k, n, s, style)
 
     async def job_local(
         self,
@@ -285,13 +292,14 @@ class Load(Profiled):
         return await self._measure_calls(ask, None, k, n, s, style)
 
     async def job_oneway(self, dest: str, n: float = 100_000) -> dict[str, Any]:
-        await self._send(dest, min(n, WARM))
-        server = await self.call(dest, "CPU")
+        call, send = self._way(dest)
+        await self._send_all(call, send, min(n, WARM))
+        server = await call("CPU")
         cpu, start = time.process_time(), clock()
-        sent_s, (count, in_order, _) = await self._send(dest, n)
+        sent_s, (count, in_order, _) = await self._send_all(call, send, n)
         seconds = clock() - start
         cpu = time.process_time() - cpu
-        server = await self.call(dest, "CPU") - server
+        server = await call("CPU") - server
         return {
             "n": n,
             "messages_per_s": n / seconds,
@@ -304,27 +312,27 @@ class Load(Profiled):
             "in_order": in_order,
         }
 
-    async def _send(self, dest: str, n: float) -> tuple[float, Any]:
-        await self.call(dest, "RESET")
+    async def _send_all(
+        self, call: Callable[..., Any], send: Callable[..., None], n: float
+    ) -> tuple[float, Any]:
+        await call("RESET")
         start = clock()
         for i in range(1, int(n) + 1):
-            self.send(dest, "COUNT", i)
+            send("COUNT", i)
             if i % BATCH == 0:
                 await self.sleep(0)  # let answers, and this node's other work, in
-        return clock() - start, await self.call(dest, "RESULT")
+        return clock() - start, await call("RESULT")
 
     async def job_payload(
         self, dest: str, size: float = 1048576, n: float = 64, k: float = 4
     ) -> dict[str, Any]:
         blob = "x" * int(size)
-
-        def ask() -> Awaitable[Any]:
-            return self.call(dest, "ECHO", blob)
-
+        call, _ = self._way(dest)
+        ask = partial(call, "ECHO", blob)
         await self._measure(ask, blob, k, min(n, 8))
-        server = await self.call(dest, "CPU")
+        server = await call("CPU")
         seconds, cpu, times = await self._measure(ask, blob, k, n)
-        server = await self.call(dest, "CPU") - server
+        server = await call("CPU") - server
         return {
             "n": n,
             "k": k,
@@ -381,7 +389,7 @@ class Load(Profiled):
         def ask() -> Awaitable[Any]:
             return self.call(next(around), "ECHO", 1, "hello")
 
-        fields = await self._measure_calls(ask, dest, k, math.inf, s)
+        fields = await self._measure_calls(ask, self._way(dest)[0], k, math.inf, s)
         return {
             **fields,
             "names": n,
@@ -429,7 +437,7 @@ class Load(Profiled):
         def ask() -> Awaitable[Any]:
             return self.call(next(around), "ECHO", 1, "hello")
 
-        return await self._measure_calls(ask, dest, k, math.inf, s)
+        return await self._measure_calls(ask, self._way(dest)[0], k, math.inf, s)
 
 
 def percentile(times: list[float], p: float) -> float:

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,7 +143,7 @@ class Process:
 
 
 class Network(ABC):
-    """Nodes of one kind that find each other; the first runs the master.
+    """Nodes of one kind that find each other by the first one's port.
 
     What a node starts is told in the words of tests/real/services: ``echo NAME ...``
     or ``loadgen JOB ...``.
@@ -155,7 +156,9 @@ class Network(ABC):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.master = ""
+        #: HOST:PORT that the first node binds: of its master, or of its cluster port.
+        self.first = ""
+        self._directory = tempfile.TemporaryDirectory()
         self._processes: list[Process] = []
         self._last_harbor = 0
 
@@ -172,6 +175,7 @@ class Network(ABC):
             process.stop()
         for process in self._processes:
             process.end()
+        self._directory.cleanup()
 
     def node(self, start: str, harbor: int | None = None) -> Process:
         """Start a node, on the next harbor if none is given."""
@@ -192,13 +196,22 @@ class Network(ABC):
         while count > 0:
             size = min(count, 32)
             script = str(ROOT / "benchmarks" / "crowd.py")
-            command = [sys.executable, script, self.master, str(first), str(size)]
+            command = [sys.executable, script, self.first, str(first), str(size)]
             process = Process(command, None)
             self._processes.append(process)
             # One process after the other: they would only queue for the processor.
             process.wait_for("crowd ready")
             first += size
             count -= size
+
+    def _node_table(self) -> Path:
+        """Write a node table which calls the first node ``server``.
+
+        It is both TOML and Skynet's own clustername file.
+        """
+        table = Path(self._directory.name) / "nodes"
+        table.write_text(f'server = "{self.first}"\n')
+        return table
 
     @abstractmethod
     def _start(self, harbor: int, start: str) -> Process: ...

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from .nodes import ROOT, Network, Process, Settings
+from .nodes import ROOT, Network, Process
 
 PEER = Path(os.environ.get("SKYNET_PEER", ROOT / ".peer"))
 NODE = ROOT / "tests" / "real" / "node.py"
@@ -18,10 +16,7 @@ SERVICES = ROOT / "tests" / "real" / "services"
 CONFIG = """\
 thread = {threads}
 profile = false
-harbor = {harbor}
-master = "{master}"
-address = "{address}"
-{standalone}
+{membership}
 start = "{start}"
 bootstrap = "snlua bootstrap"
 luaservice = "{services}/?.lua;{root}/service/?.lua"
@@ -40,37 +35,33 @@ def free_address() -> str:
 
 
 class Real(Network):
-    """Real nodes."""
+    """Real nodes in a harbor network."""
 
     kind = "real"
     ready = "echo ready"
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._directory = tempfile.TemporaryDirectory()
-
     def _start(self, harbor: int, start: str) -> Process:
         if harbor == 1:
-            self.master = free_address()
+            self.first = free_address()
         if self.settings.skynet is not None:
             return self._start_tree(self.settings.skynet, harbor, start)
         python = PEER / "bin" / "python"
         if not python.exists():
             raise SystemExit(f"no real Skynet in {PEER}; `make peer` makes it")
         command = [str(python), str(NODE), "--with-parent", "--start", start]
-        command += ["--harbor", str(harbor), "--address", free_address()]
-        command += ["--master", self.master, "--threads", str(self.settings.threads)]
-        if harbor == 1:
-            command += ["--standalone", self.master]
+        command += ["--threads", str(self.settings.threads)]
+        membership = self._membership(harbor)
+        command += ["--harbor", membership.pop("harbor")]
+        for key, value in membership.items():
+            command += ["--arg", f"{key}={value}"]
         return Process(command, self.settings.core)
 
     def _start_tree(self, tree: Path, harbor: int, start: str) -> Process:
         text = CONFIG.format(
             threads=self.settings.threads,
-            harbor=harbor,
-            master=self.master,
-            address=free_address(),
-            standalone=f'standalone = "{self.master}"' if harbor == 1 else "",
+            membership="\n".join(
+                f'{key} = "{value}"' for key, value in self._membership(harbor).items()
+            ),
             start=start,
             services=SERVICES,
             root=tree.resolve(),
@@ -80,6 +71,19 @@ class Real(Network):
         command = [str(tree.resolve() / "skynet"), str(config)]
         return Process(command, self.settings.core)
 
-    def __exit__(self, *exc_info: Any) -> None:
-        super().__exit__(*exc_info)
-        self._directory.cleanup()
+    def _membership(self, harbor: int) -> dict[str, str]:
+        """The values of a node's configuration that say how it finds the others."""
+        found = {"harbor": str(harbor), "master": self.first, "address": free_address()}
+        if harbor == 1:
+            found["standalone"] = self.first
+        return found
+
+
+class RealCluster(Real):
+    """Real nodes without a harbor; the first one's echo opens a cluster port."""
+
+    def _membership(self, harbor: int) -> dict[str, str]:
+        found = {"harbor": "0", "cluster": str(self._node_table())}
+        if harbor == 1:
+            found["cluster_listen"] = "server"
+        return found

@@ -59,10 +59,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         action="store_true",
         help="end when the process that started this one does (Linux)",
     )
-    options = parser.parse_args(argv)
-    if options.harbor and not (options.master and options.address):
-        parser.error("a node with a harbor needs --master and --address")
-    return options
+    return parser.parse_args(argv)
 
 
 def environment(options: argparse.Namespace) -> dict[str, str]:
@@ -88,6 +85,8 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
         if not found:
             sys.exit(f"--arg {pair}: wants K=V")
         env[key] = value
+    if options.harbor and not {"master", "address"} <= env.keys():
+        sys.exit("a node with a harbor needs --master and --address")
     return env
 
 

@@ -1,4 +1,6 @@
 -- The smallest service worth measuring. Start: echo [NAME ...]
+-- @NAME is its name for other nodes of a cluster; the configuration names their node
+-- table (cluster) and the entry of it that is opened (cluster_listen).
 --   ECHO ...      answers the values
 --   COUNT i       one way; RESULT -> count, in_order, last; RESET
 --   CPU           answers the CPU seconds of this process
@@ -9,6 +11,7 @@
 
 local skynet = require "skynet"
 pcall(require, "skynet.manager")
+local cluster = skynet.getenv "cluster" and require "skynet.cluster"
 
 local names = { ... }
 local log = skynet.error or function(...)    -- the tree of 2013 has no log
@@ -67,9 +70,17 @@ skynet.start(function()
         command[cmd](...)
     end)
     for _, name in ipairs(names) do
-        skynet.register(name)
+        local exported = name:match "^@(.+)"
+        if exported then
+            cluster.register(exported)
+        else
+            skynet.register(name)
+        end
     end
     if #names > 0 then
+        if cluster then
+            cluster.open(skynet.getenv "cluster_listen")
+        end
         log(string.format(
             "echo ready :%08x %s", skynet.self(), table.concat(names, " ")))
     end

@@ -12,11 +12,13 @@
 --   echo:name=ECHO                        no measurement: start an echo service
 --
 -- calls, local: instead of n calls, s=2 makes calls for that many seconds.
--- `dest` is a service that answers as echo.lua does. `quit` ends the node.
+-- `dest` is a service that answers as echo.lua does; NODE@NAME is one of a cluster.
+-- `quit` ends the node.
 -- benchmarks/actors.py does the same work in Python; keep them alike.
 
 local skynet = require "skynet"
 pcall(require, "skynet.manager")
+local cluster = skynet.getenv "cluster" and require "skynet.cluster"
 
 local jobs = { ... }
 local job = {}
@@ -48,10 +50,27 @@ local function report(fields)
     io.stdout:flush()
 end
 
+-- How a destination is called, and how it is sent to. Both take the values only.
+local function way(dest)
+    local node, name = tostring(dest):match "^(%w+)(@%w+)$"
+    if node then
+        return function(...)
+            return cluster.call(node, name, ...)
+        end, function(...)
+            cluster.send(node, name, ...)
+        end
+    end
+    return function(...)
+        return skynet.call(dest, "lua", ...)
+    end, function(...)
+        skynet.send(dest, "lua", ...)
+    end
+end
+
 -- Until the destination answers: right after boot a name may be known before
 -- the link to its node is up, and such calls fail.
-local function await(dest)
-    while not pcall(skynet.call, dest, "lua", "ECHO") do
+local function await(call)
+    while not pcall(call, "ECHO") do
         skynet.sleep(10)
     end
 end
@@ -98,17 +117,13 @@ local function percentile(times, p)
     return times[math.max(1, math.ceil(#times * p))]
 end
 
--- CPU seconds of the destination's process; 0 if that is this one.
-local function cpu_of(dest)
-    return type(dest) == "string" and skynet.call(dest, "lua", "CPU") or 0
-end
-
--- Measures calls that f makes; `dest` tells of the CPU.
-local function calls(fields, f, dest, k, n, s)
+-- Measures calls that f makes; `call` tells of the CPU of their destination's process,
+-- nil if that is this one.
+local function calls(fields, f, call, k, n, s)
     measure(f, k, math.min(n or WARM, WARM))
-    local server = cpu_of(dest)
+    local server = call and call "CPU" or 0
     local seconds, cpu, times = measure(f, k, n, s)
-    server = cpu_of(dest) - server
+    server = call and call "CPU" - server or 0
     n = #times
     fields.n, fields.k, fields.seconds = n, k, seconds
     fields.calls_per_s = n / seconds
@@ -119,9 +134,9 @@ local function calls(fields, f, dest, k, n, s)
     report(fields)
 end
 
-local function echo(dest)
+local function echo(call)
     return function()
-        local i, s = skynet.call(dest, "lua", "ECHO", 1, "hello")
+        local i, s = call("ECHO", 1, "hello")
         assert(i == 1 and s == "hello")
     end
 end
@@ -131,39 +146,41 @@ local function bounds(o)
 end
 
 function job.calls(o)
-    await(o.dest)
-    calls({ job = "calls" }, echo(o.dest), o.dest, bounds(o))
+    local call = way(o.dest)
+    await(call)
+    calls({ job = "calls" }, echo(call), call, bounds(o))
 end
 
 job["local"] = function(o)
     local dest = skynet.newservice "echo"
-    calls({ job = "local" }, echo(dest), dest, bounds(o))
+    calls({ job = "local" }, echo(way(dest)), nil, bounds(o))
     skynet.kill(dest)
 end
 
-local function send(dest, n)
-    skynet.call(dest, "lua", "RESET")
+local function send_all(call, send, n)
+    call "RESET"
     local start = clock()
     for i = 1, n do
-        skynet.send(dest, "lua", "COUNT", i)
+        send("COUNT", i)
         if i % 1000 == 0 then
             skynet.yield()      -- let answers, and this node's other work, in
         end
     end
     local seconds = (clock() - start) / 1e9
-    return seconds, skynet.call(dest, "lua", "RESULT")
+    return seconds, call "RESULT"
 end
 
 function job.oneway(o)
     local n = o.n or 100000
-    await(o.dest)
-    send(o.dest, math.min(n, WARM))
-    local server = cpu_of(o.dest)
+    local call, send = way(o.dest)
+    await(call)
+    send_all(call, send, math.min(n, WARM))
+    local server = call "CPU"
     local cpu, start = os.clock(), clock()
-    local sent, count, in_order = send(o.dest, n)
+    local sent, count, in_order = send_all(call, send, n)
     local seconds = (clock() - start) / 1e9
     cpu = os.clock() - cpu
-    server = cpu_of(o.dest) - server
+    server = call "CPU" - server
     report {
         job = "oneway", n = n, messages_per_s = n / seconds, seconds = seconds,
         send_s = sent, cpu_s = cpu, server_cpu_s = server,
@@ -175,14 +192,15 @@ end
 function job.payload(o)
     local size, n, k = o.size or 1048576, o.n or 64, o.k or 4
     local blob = ("x"):rep(size)
+    local call = way(o.dest)
     local function f()
-        assert(skynet.call(o.dest, "lua", "ECHO", blob) == blob)
+        assert(call("ECHO", blob) == blob)
     end
-    await(o.dest)
+    await(call)
     measure(f, k, math.min(n, 8))
-    local server = cpu_of(o.dest)
+    local server = call "CPU"
     local seconds, cpu, times = measure(f, k, n)
-    server = cpu_of(o.dest) - server
+    server = call "CPU" - server
     report {
         job = "payload", n = n, k = k, size = size, seconds = seconds,
         mb_per_s = 2 * n * size / seconds / 1e6,    -- both ways together
@@ -230,7 +248,8 @@ function job.names(o)
         i = i % n + 1
         return string.format("B%08d", i)
     end
-    await(o.dest)
+    local call = way(o.dest)
+    await(call)
     local query = require("skynet.harbor").queryname
     local own = query(o.dest)
     local function find()
@@ -239,7 +258,7 @@ function job.names(o)
     i = 0
     local start = clock()
     measure(function()
-        skynet.call(o.dest, "lua", "REGISTER", name())
+        call("REGISTER", name())
     end, k, n)
     i = 0
     measure(find, k, n)
@@ -252,7 +271,7 @@ function job.names(o)
     }, function()
         local number, text = skynet.call(name(), "lua", "ECHO", 1, "hello")
         assert(number == 1 and text == "hello")
-    end, o.dest, k, nil, s)
+    end, call, k, nil, s)
 end
 
 function job.echo(o)
@@ -260,7 +279,8 @@ function job.echo(o)
 end
 
 function job.quiet(o)
-    await(o.dest)
+    local call = way(o.dest)
+    await(call)
     local sent, flooded
     local start = clock()
     if o.flooder then
@@ -269,7 +289,7 @@ function job.quiet(o)
             flooded = (clock() - start) / 1e9
         end)
     end
-    local f, times = echo(o.dest), {}
+    local f, times = echo(call), {}
     while clock() < start + o.s * 1e9 do
         skynet.sleep(1)
         local t = clock()
