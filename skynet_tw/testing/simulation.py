@@ -17,16 +17,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
 from ..errors import QueueFull
 from ..net.wires import DEFAULT_WIRE, WIRES
-from ..node.actor import Actor, command
 from ..node.limits import Limits
+from ..service import NodeService
 from ..starts import Start
 from .invariants import (
     Broken,
@@ -38,6 +38,7 @@ from .invariants import (
 )
 from .network import MemoryNetwork
 from .nodes import MemoryMaster, MemoryNodes
+from .walkers import Pair, Traffic, Walker
 
 #: What the network is like under one seed after the other: from and to how many
 #: seconds each step takes, and how many bytes a read brings at most.
@@ -48,59 +49,12 @@ NETWORKS = (
     ((0.0, 0.001), 700),
 )
 
-#: Who sends, and to whom, by the names of the walkers.
-Pair = tuple[str, str]
-
-
-class Walker(Actor):
-    """Notes who sent it which number, in which order."""
-
-    async def started(self, name: str) -> None:
-        """Take a name."""
-        self.name = name
-        self.got: dict[str, list[int]] = {}
-        await self.register(name)
-
-    @command
-    def NOTE(self, sender: str, number: int) -> int:
-        """Note a number, and answer with it."""
-        self.got.setdefault(sender, []).append(number)
-        return number
-
-    @command
-    async def ASK(self, sender: str, number: int, seconds: float) -> int:
-        """The same after some seconds."""
-        self.NOTE(sender, number)
-        if seconds:
-            await self.sleep(seconds)
-        return number
-
-
-@dataclass
-class Traffic:
-    """What was sent, and what became of it."""
-
-    #: The last number that each sent to each.
-    numbers: dict[Pair, int] = field(default_factory=dict)
-    #: The ends of each call, by who called whom with which number.
-    calls: dict[tuple[str, str, int], list[object]] = field(default_factory=dict)
-    #: How many sends were refused, as too much waited already.
-    full: int = 0
-
-    def next(self, pair: Pair) -> int:
-        """The number of the next message."""
-        number = self.numbers[pair] = self.numbers.get(pair, 0) + 1
-        return number
-
-    def failures(self) -> int:
-        """How many calls have failed."""
-        return sum(
-            isinstance(end, Failure) for ends in self.calls.values() for end in ends
-        )
+#: How one of them sends to the other one, and how it calls it.
+Way = tuple[Callable[..., None], Callable[..., Deferred[Any]]]
 
 
 class Simulation:
-    """The nodes of one network, two walkers in each, and their master.
+    """The nodes of one network of harbors, two walkers in each, and their master.
 
     Each walker numbers what it sends to each other one, which it always addresses in
     the same way: by its name or by its handle.
@@ -110,6 +64,9 @@ class Simulation:
     :param harbors: their ids.
     :param limits: how much may wait in each of their queues.
     """
+
+    #: The actors that talk.
+    walker: type[Walker] = Walker
 
     def __init__(
         self,
@@ -132,6 +89,7 @@ class Simulation:
         self.gone: list[Walker] = []
         self._limits = limits
         self._random = self.network.random
+        self._ids: dict[NodeService, int] = {}
         self._by_handle: set[Pair] = set()
 
     def play(self, steps: int = 300) -> None:
@@ -149,7 +107,7 @@ class Simulation:
         """Start all in any order, and give each pair its way to address."""
         with self._told():
             starts = [partial(self._start, harbor) for harbor in self.harbors]
-            everybody: list[Callable[[], None]] = [self.master.start, *starts]
+            everybody: list[Callable[[], None]] = [*self._others(), *starts]
             self._random.shuffle(everybody)
             for start in everybody:
                 start()
@@ -215,21 +173,19 @@ class Simulation:
         """Somebody sends to somebody, or calls."""
         source, target = pair = self._pair()
         number = self.traffic.next(pair)
-        walker = self.walkers[source]
-        dest: int | str = target
-        if pair in self._by_handle:
-            dest = self.walkers[target].handle
+        send, call = self._way(source, target, pair in self._by_handle)
+        padding = self._padding()
         if self._random.random() < 0.5:
             try:
-                walker.send(dest, "NOTE", source, number)
+                send("NOTE", source, number, *padding)
             except QueueFull:
                 self.traffic.full += 1
             return
         seconds = self._random.choice([0.0, 0.0, 0.3, 8.0])
         limit = self._random.choice([1.0, 5.0, 30.0])
         ends = self.traffic.calls[source, target, number] = []
-        call = walker.call(dest, "ASK", source, number, seconds, timeout=limit)
-        call.addBoth(ends.append)
+        asked = call("ASK", source, number, seconds, *padding, timeout=limit)
+        asked.addBoth(ends.append)
 
     def _pair(self) -> Pair:
         source, target = self._random.sample(sorted(self.walkers), 2)
@@ -251,9 +207,7 @@ class Simulation:
         elif what == 5:
             self.restart()
         else:
-            self.master.stop()
-            self.nodes.run(self._random.choice([0.0, 0.5, 3.0]))
-            self.master.start()
+            self._disturb()
 
     def mend(self) -> None:
         """Let all get through again."""
@@ -265,7 +219,7 @@ class Simulation:
         self.mend()
         self.nodes.run(12)
         service = self._random.choice(self.nodes.services)
-        harbor = service.node.harbor
+        harbor = self._ids.pop(service)
         self.gone += [w for w in self.walkers.values() if w.node is service.node]
         self.nodes.stop(service)
         check_books(service.node)
@@ -274,12 +228,9 @@ class Simulation:
         self._start(harbor)
         self._ready()
 
-    def _places(self) -> list[str]:
-        return [self.nodes.master, *map(self.nodes.address, self.harbors)]
-
     def _start(self, harbor: int) -> None:
-        actors = [Start(Walker, (f"{name}{harbor}",)) for name in "AB"]
-        self.nodes.start(harbor, actors=actors, limits=self._limits)
+        actors = [Start(self.walker, (f"{name}{harbor}",)) for name in "AB"]
+        self._ids[self._start_node(harbor, actors)] = harbor
 
     def _ready(self) -> None:
         self.nodes.ready()
@@ -287,6 +238,35 @@ class Simulation:
             for cell in service.node.actors():
                 if isinstance(cell.actor, Walker):
                     self.walkers[cell.actor.name] = cell.actor
+
+    # What is peculiar to harbors
+
+    def _others(self) -> list[Callable[[], None]]:
+        """What is started beside the nodes."""
+        return [self.master.start]
+
+    def _places(self) -> list[str]:
+        """The addresses of all."""
+        return [self.nodes.master, *map(self.nodes.address, self.harbors)]
+
+    def _start_node(self, harbor: int, actors: list[Start]) -> NodeService:
+        return self.nodes.start(harbor, actors=actors, limits=self._limits)
+
+    def _way(self, source: str, target: str, by_handle: bool) -> Way:
+        """How one walker sends to another one, and how it calls it."""
+        walker = self.walkers[source]
+        dest: int | str = self.walkers[target].handle if by_handle else target
+        return partial(walker.send, dest), partial(walker.call, dest)
+
+    def _padding(self) -> tuple[str, ...]:
+        """What a message has behind its number."""
+        return ()
+
+    def _disturb(self) -> None:
+        """Something happens to the master."""
+        self.master.stop()
+        self.nodes.run(self._random.choice([0.0, 0.5, 3.0]))
+        self.master.start()
 
     # What holds
 
@@ -296,11 +276,12 @@ class Simulation:
             check_bounds(service.node)
 
     def _check_reach(self) -> None:
-        for walker in self.walkers.values():
+        for source in self.walkers:
             for target in self.walkers:
-                answer = self.nodes.result(walker.call(target, "NOTE", "check", 1))
+                _, call = self._way(source, target, False)
+                answer = self.nodes.result(call("NOTE", "check", 1))
                 if answer != 1:
-                    raise Broken(f"{walker.name} to {target}: {answer!r}")
+                    raise Broken(f"{source} to {target}: {answer!r}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
