@@ -9,64 +9,36 @@ promise is told with its seed, so that it can be looked at again::
     simulation.stop()
 
 To look for seeds that break something, run ``python -m skynet_tw.testing.simulation
---wire 2013 0 1000``.
+--wire 2013 0 1000``; ``--wire cluster`` are nodes without a harbor.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-
-from ..errors import QueueFull
 from ..net.wires import DEFAULT_WIRE, WIRES
 from ..node.limits import Limits
 from ..service import NodeService
 from ..starts import Start
-from .invariants import (
-    Broken,
-    check_books,
-    check_bounds,
-    check_call,
-    check_idle,
-    check_order,
-)
-from .network import MemoryNetwork
-from .nodes import MemoryMaster, MemoryNodes
-from .walkers import Pair, Traffic, Walker
+from .course import Course, Way
+from .invariants import Broken
+from .nodes import MemoryMaster
+from .walkers import Walker
 
-#: What the network is like under one seed after the other: from and to how many
-#: seconds each step takes, and how many bytes a read brings at most.
-NETWORKS = (
-    ((0.0, 0.0), 0),
-    ((0.0, 0.02), 4096),
-    ((0.005, 0.2), 0),
-    ((0.0, 0.001), 700),
-)
-
-#: How one of them sends to the other one, and how it calls it.
-Way = tuple[Callable[..., None], Callable[..., Deferred[Any]]]
+#: The bytes of some messages between the nodes of a cluster: they travel in parts.
+LARGE = 80_000
 
 
-class Simulation:
-    """The nodes of one network of harbors, two walkers in each, and their master.
-
-    Each walker numbers what it sends to each other one, which it always addresses in
-    the same way: by its name or by its handle.
+class Simulation(Course):
+    """The nodes of one network of harbors, and their master.
 
     :param seed: chooses the course of events.
     :param wire: what the nodes speak.
     :param harbors: their ids.
     :param limits: how much may wait in each of their queues.
     """
-
-    #: The actors that talk.
-    walker: type[Walker] = Walker
 
     def __init__(
         self,
@@ -75,223 +47,100 @@ class Simulation:
         harbors: tuple[int, ...] = (1, 2, 3),
         limits: Limits | None = None,
     ) -> None:
-        self.seed = seed
-        self.wire = wire
-        self.harbors = harbors
-        #: What can be made to fail, and how time passes.
-        self.network = MemoryNetwork(Clock(), seed, *NETWORKS[seed % len(NETWORKS)])
-        self.nodes = MemoryNodes(self.network, wire=wire)
+        super().__init__(seed, wire, harbors, limits)
+        self.nodes.wire = wire
         self.master = MemoryMaster(self.nodes)
-        self.traffic = Traffic()
-        #: The walkers that live, by name.
-        self.walkers: dict[str, Walker] = {}
-        #: Those whose nodes were stopped.
-        self.gone: list[Walker] = []
-        self._limits = limits
-        self._random = self.network.random
-        self._ids: dict[NodeService, int] = {}
-        self._by_handle: set[Pair] = set()
-
-    def play(self, steps: int = 300) -> None:
-        """The whole course: boot, traffic with failures, quiet; with all checks.
-
-        :param steps: how long the traffic lasts, about a tenth of a second each.
-        :raises Broken: a promise does not hold; it names the seed.
-        """
-        self.boot()
-        self.run(steps)
-        self.quiet()
-        self.check()
-
-    def boot(self) -> None:
-        """Start all in any order, and give each pair its way to address."""
-        with self._told():
-            starts = [partial(self._start, harbor) for harbor in self.harbors]
-            everybody: list[Callable[[], None]] = [*self._others(), *starts]
-            self._random.shuffle(everybody)
-            for start in everybody:
-                start()
-            self._ready()
-        pairs = [(a, b) for a in self.walkers for b in self.walkers if a != b]
-        self._by_handle.update(self._random.sample(pairs, len(pairs) // 2))
-
-    def run(self, steps: int) -> None:
-        """Let walkers talk and things fail, and look at all nodes after each step."""
-        with self._told():
-            for _ in range(steps):
-                for _ in range(self._random.choice([0, 1, 5, 40])):
-                    self.say()
-                if self._random.random() < 0.06:
-                    self.fail()
-                self.nodes.run(self._random.choice([0.01, 0.05, 0.3]))
-                self._check_nodes()
-
-    def quiet(self) -> None:
-        """Mend everything, and let all time limits pass."""
-        with self._told():
-            self.mend()
-            self.nodes.run(50, 0.05)
-            self._check_nodes()
-
-    def check(self) -> None:
-        """Compare what was sent with what arrived; after `quiet`.
-
-        In the end all is as if nothing had happened: each walker reaches each other.
-        """
-        with self._told():
-            seen: dict[Pair, set[int]] = {}
-            for walker in (*self.walkers.values(), *self.gone):
-                for source, numbers in walker.got.items():
-                    pair = (source, walker.name)
-                    what = "{} to {}".format(*pair)
-                    check_order(numbers, what)
-                    before = seen.setdefault(pair, set())
-                    if twice := before.intersection(numbers):
-                        raise Broken(f"{what}: {twice} came again after a restart")
-                    before.update(numbers)
-                    if numbers[-1] > self.traffic.numbers[pair]:
-                        raise Broken(f"{what}: nobody sent {numbers[-1]}")
-            for (source, target, number), ends in self.traffic.calls.items():
-                arrived = number in seen.get((source, target), set())
-                check_call(number, ends, arrived, f"{source} to {target}")
-            for service in self.nodes.services:
-                check_idle(service.node)
-            self._check_reach()
-
-    def stop(self) -> None:
-        """Stop all, in order; nothing may stay behind on the clock or the network."""
-        with self._told():
-            self.nodes.stop()
-            self.master.stop()
-            left = [*self.network.clock.getDelayedCalls(), *self.network.wires]
-            if left:
-                raise Broken(f"left behind: {left}")
-
-    # What happens
-
-    def say(self) -> None:
-        """Somebody sends to somebody, or calls."""
-        source, target = pair = self._pair()
-        number = self.traffic.next(pair)
-        send, call = self._way(source, target, pair in self._by_handle)
-        padding = self._padding()
-        if self._random.random() < 0.5:
-            try:
-                send("NOTE", source, number, *padding)
-            except QueueFull:
-                self.traffic.full += 1
-            return
-        seconds = self._random.choice([0.0, 0.0, 0.3, 8.0])
-        limit = self._random.choice([1.0, 5.0, 30.0])
-        ends = self.traffic.calls[source, target, number] = []
-        asked = call("ASK", source, number, seconds, *padding, timeout=limit)
-        asked.addBoth(ends.append)
-
-    def _pair(self) -> Pair:
-        source, target = self._random.sample(sorted(self.walkers), 2)
-        return source, target
-
-    def fail(self) -> None:
-        """Something happens to the network, to a node, or to the master."""
-        place = self._random.choice(self._places())
-        what = self._random.randrange(7)
-        if what < 2:
-            self.network.cut(place)
-        elif what == 2:
-            self.network.refuse(place)
-            self.network.cut(place)
-        elif what == 3:
-            self.network.silence(place)
-        elif what == 4:
-            self.mend()
-        elif what == 5:
-            self.restart()
-        else:
-            self._disturb()
-
-    def mend(self) -> None:
-        """Let all get through again."""
-        for place in self._places():
-            self.network.mend(place)
-
-    def restart(self) -> None:
-        """Stop a node in order, and start it again, while all is well."""
-        self.mend()
-        self.nodes.run(12)
-        service = self._random.choice(self.nodes.services)
-        harbor = self._ids.pop(service)
-        self.gone += [w for w in self.walkers.values() if w.node is service.node]
-        self.nodes.stop(service)
-        check_books(service.node)
-        check_idle(service.node)
-        self.nodes.run(self._random.choice([0.5, 3.0]))
-        self._start(harbor)
-        self._ready()
-
-    def _start(self, harbor: int) -> None:
-        actors = [Start(self.walker, (f"{name}{harbor}",)) for name in "AB"]
-        self._ids[self._start_node(harbor, actors)] = harbor
-
-    def _ready(self) -> None:
-        self.nodes.ready()
-        for service in self.nodes.services:
-            for cell in service.node.actors():
-                if isinstance(cell.actor, Walker):
-                    self.walkers[cell.actor.name] = cell.actor
-
-    # What is peculiar to harbors
-
-    def _others(self) -> list[Callable[[], None]]:
-        """What is started beside the nodes."""
-        return [self.master.start]
+        self.masters.append(self.master)
 
     def _places(self) -> list[str]:
-        """The addresses of all."""
-        return [self.nodes.master, *map(self.nodes.address, self.harbors)]
+        return [self.nodes.master, *map(self.nodes.address, self.numbers)]
 
-    def _start_node(self, harbor: int, actors: list[Start]) -> NodeService:
-        return self.nodes.start(harbor, actors=actors, limits=self._limits)
+    def _start_node(self, number: int, actors: list[Start]) -> NodeService:
+        return self.nodes.start(number, actors=actors, limits=self._limits)
 
     def _way(self, source: str, target: str, by_handle: bool) -> Way:
-        """How one walker sends to another one, and how it calls it."""
         walker = self.walkers[source]
         dest: int | str = self.walkers[target].handle if by_handle else target
         return partial(walker.send, dest), partial(walker.call, dest)
 
-    def _padding(self) -> tuple[str, ...]:
-        """What a message has behind its number."""
-        return ()
-
     def _disturb(self) -> None:
-        """Something happens to the master."""
+        """The master is away for a while."""
         self.master.stop()
         self.nodes.run(self._random.choice([0.0, 0.5, 3.0]))
         self.master.start()
 
-    # What holds
 
-    def _check_nodes(self) -> None:
-        for service in self.nodes.services:
-            check_books(service.node)
-            check_bounds(service.node)
+class ClusterWalker(Walker):
+    """A walker that other nodes find by its name, too."""
 
-    def _check_reach(self) -> None:
-        for source in self.walkers:
-            for target in self.walkers:
-                _, call = self._way(source, target, False)
-                answer = self.nodes.result(call("NOTE", "check", 1))
-                if answer != 1:
-                    raise Broken(f"{source} to {target}: {answer!r}")
+    async def started(self, name: str) -> None:
+        """Take the name in this node, and in the cluster."""
+        await super().started(name)
+        await self.cluster.register(name)
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Name the course of events in whatever goes wrong in it."""
-        try:
-            yield
-        except Exception as error:
-            seconds = self.network.clock.seconds()
-            where = f"seed {self.seed}, wire {self.wire}, after {seconds:.2f} s"
-            raise Broken(f"{where}: {error}") from error
+
+class ClusterSimulation(Course):
+    """The nodes of a cluster, which have no harbor.
+
+    Some messages are large.  A node may be said to be somewhere else; it is there, too.
+
+    :param seed: chooses the course of events.
+    :param numbers: those of the nodes.
+    :param limits: how much may wait in each of their queues.
+    """
+
+    walker = ClusterWalker
+
+    def __init__(
+        self,
+        seed: int = 0,
+        numbers: tuple[int, ...] = (1, 2, 3),
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(seed, "cluster", numbers, limits)
+
+    def _places(self) -> list[str]:
+        return [place for number in self.numbers for place in _addresses(number)]
+
+    def _start_node(self, number: int, actors: list[Start]) -> NodeService:
+        return self.nodes.start(
+            0,
+            actors=actors,
+            limits=self._limits,
+            cluster_listen=_addresses(number),
+            cluster_nodes={f"node{n}": _addresses(n)[0] for n in self.numbers},
+        )
+
+    def _way(self, source: str, target: str, by_handle: bool) -> Way:
+        walker, other = self.walkers[source], self.walkers[target]
+        if walker.node is other.node:
+            near: int | str = other.handle if by_handle else target
+            return partial(walker.send, near), partial(walker.call, near)
+        node = f"node{target[1:]}"
+        far: int | str = int(other.handle) if by_handle else f"@{target}"
+        cluster = walker.cluster
+        return partial(cluster.send, node, far), partial(cluster.call, node, far)
+
+    def _disturb(self) -> None:
+        """One node learns that another one is at one of its addresses."""
+        service = self._random.choice(self.nodes.services)
+        number = self._random.choice(self.numbers)
+        address = self._random.choice(_addresses(number))
+        service.node.client().cluster.reload({f"node{number}": address})
+
+    def _padding(self) -> tuple[str, ...]:
+        return ("x" * LARGE,) if self._random.random() < 0.1 else ()
+
+
+def _addresses(number: int) -> list[str]:
+    return [f"node{number}:{port}" for port in (7000, 7001)]
+
+
+#: What can be simulated, by what the nodes speak; takes a seed, and maybe limits.
+KINDS: dict[str, Callable[..., Course]] = {
+    **{wire: partial(Simulation, wire=wire) for wire in WIRES},
+    "cluster": ClusterSimulation,
+}
 
 
 def main() -> None:
@@ -299,11 +148,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("first", type=int, help="the first seed")
     parser.add_argument("count", type=int, help="how many seeds")
-    parser.add_argument("--wire", choices=WIRES, default=DEFAULT_WIRE)
+    parser.add_argument("--wire", choices=KINDS, default=DEFAULT_WIRE)
     parser.add_argument("--steps", type=int, default=300)
     options = parser.parse_args()
     for seed in range(options.first, options.first + options.count):
-        simulation = Simulation(seed, options.wire)
+        simulation = KINDS[options.wire](seed)
         try:
             simulation.play(options.steps)
             simulation.stop()

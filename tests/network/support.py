@@ -14,8 +14,8 @@ from skynet_tw import Actor, Limits, SkynetError, Start, command
 from skynet_tw.net.wires import DEFAULT_WIRE
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
+from skynet_tw.testing.course import NETWORKS
 from skynet_tw.testing.invariants import check_books, check_idle
-from skynet_tw.testing.simulation import NETWORKS
 
 
 class Peer(Actor):

@@ -1,4 +1,4 @@
-"""Random traffic over a network where everything fails at random, on each wire."""
+"""Random traffic where everything fails at random, on each wire and in a cluster."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import CallTimeout, Limits, LinkLost, PeerDown
-from skynet_tw.net.wires import DEFAULT_WIRE, WIRES
+from skynet_tw.net.wires import DEFAULT_WIRE
 from skynet_tw.testing import MemoryNodes
+from skynet_tw.testing.course import Course
 from skynet_tw.testing.invariants import (
     Broken,
     check_books,
@@ -18,7 +19,7 @@ from skynet_tw.testing.invariants import (
     check_idle,
     check_order,
 )
-from skynet_tw.testing.simulation import Simulation
+from skynet_tw.testing.simulation import KINDS
 
 from .support import Peer
 
@@ -32,9 +33,9 @@ class SimulationTests(SynchronousTestCase):
     #: How many of them are tried on each wire.
     seeds = 20
 
-    def play(self, seed: int, wire: str, limits: Limits | None = None) -> Simulation:
+    def play(self, seed: int, wire: str, limits: Limits | None = None) -> Course:
         """One course of events, to its end."""
-        simulation = Simulation(seed, wire, limits=limits)
+        simulation = KINDS[wire](seed, limits=limits)
         simulation.play()
         simulation.stop()
         return simulation
@@ -53,19 +54,20 @@ class SimulationTests(SynchronousTestCase):
         self.promises(DEFAULT_WIRE)
 
     def test_promises_of_other_wires(self) -> None:
-        """The same on every other wire."""
-        for wire in [*WIRES][1:]:
-            self.promises(wire)
+        """The same on every other wire, and in a cluster."""
+        for wire in KINDS:
+            if wire != DEFAULT_WIRE:
+                self.promises(wire)
 
     def test_bounds(self) -> None:
         """The same where queues are short: what they have no room for is refused."""
-        for wire in WIRES:
+        for wire in KINDS:
             played = [self.play(seed, wire, SHORT).traffic for seed in range(4)]
             self.assertGreater(sum(traffic.full for traffic in played), 0)
 
     def test_same_again(self) -> None:
         """A seed is one course of events on a wire."""
-        for wire in WIRES:
+        for wire in KINDS:
             first, second = (self.play(3, wire) for _ in range(2))
             self.assertEqual(first.traffic.numbers, second.traffic.numbers)
             for one, other in zip(
@@ -78,8 +80,8 @@ class SimulationTests(SynchronousTestCase):
 
     def test_names_the_seed(self) -> None:
         """What breaks a promise is told with the course of events that broke it."""
-        for wire in WIRES:
-            simulation = Simulation(7, wire)
+        for wire in KINDS:
+            simulation = KINDS[wire](7)
             simulation.boot()
             simulation.walkers["A1"].got["B2"] = [2, 1]
             with self.assertRaises(Broken) as caught:
