@@ -239,7 +239,7 @@ class LayerTests(SynchronousTestCase):
             for name in imports(module, tree)
             if layer(name) == "treq"
         }
-        self.assertEqual(takers, {"discovery.etcdclient"})
+        self.assertEqual(takers, {"discovery.gateway"})
 
     def test_command_line(self) -> None:
         """Nobody but ``tap`` needs the command line."""

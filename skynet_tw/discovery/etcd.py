@@ -29,9 +29,11 @@ from zope.interface import implementer
 from ..errors import DirectoryFailed, NotReady
 from ..net.kit.logging import FailureLog
 from ..oneshot import OneShot
+from ..text import shown
 from .asking import DEFAULT_RETRY_POLICY, EngineError, limited, reason_of
-from .etcdclient import Compacted, Entry, EtcdClient, check_url
+from .etcdclient import Compacted, Entry, EtcdClient
 from .etcdlease import Publication, Taken
+from .gateway import check_url
 from .interfaces import Addresses, INodeDirectory
 from .nodetable import check_address, check_name
 from .view import View
@@ -98,7 +100,7 @@ class _Entries:
             try:
                 found[check_name(name)] = check_address(entry.value or "")
             except ValueError as error:
-                self._odd(f"{key} is no node: {error}")
+                self._odd(f"etcd: {shown(key)} is no node: {error}")
         return found
 
 
@@ -144,7 +146,7 @@ class EtcdDirectory:
         self._failures = FailureLog(
             self._log, "etcd at {error}; trying again, the nodes stay as they were"
         )
-        self._odd = FailureLog(self._log, "etcd: {error}")
+        self._odd = FailureLog(self._log, "{error}")
         self._entries = _Entries(prefix, self._odd.failed)
         self._own = Publication({}, prefix, ttl, clock)
         self._view: View | None = None
@@ -200,17 +202,22 @@ class EtcdDirectory:
         while True:
             try:
                 await self._talk(self._client)
-            except Taken:
-                self._started.fail(Failure)
+            except Taken as error:
+                self._refused(error)
                 return
-            except (Behind, Compacted):
-                continue
+            except (Behind, Compacted) as error:
+                self._error = f"{self._client.url}: {error}"
+                # It is there, so this is no failure; but never again and again at once.
+                await deferLater(self._clock, self._retry_policy(1))
             except Exception as error:
                 if self._stopping is not None:
                     raise
                 await self._failed(error)
             finally:
                 self._is_listed = False
+
+    def _refused(self, error: Taken) -> None:
+        self._started.fail(lambda: error)
 
     async def _failed(self, error: Exception) -> None:
         """Take the next server; after each round of all of them, wait."""
@@ -246,6 +253,8 @@ class EtcdDirectory:
         self._odd.succeeded()
         await self._list(client)
         self._is_listed = True
+        if self._failed_attempts:
+            self._log.info("etcd at {url}: it is back", url=client.url)
         self._failed_attempts = 0
         self._failures.succeeded()
         await client.watch(self._prefix, self._entries.revision + 1, self._changed)

@@ -8,44 +8,19 @@ that is zero or false is left out.
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import urlsplit
 
-from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IAgent, IBodyProducer
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IAgent
 
 from ..text import shown
-from .asking import EngineError, limited
-
-#: Longest line of an answer, in bytes.
-MAX_LINE = 1 << 24
+from .asking import EngineError
+from .gateway import Gateway, GatewayError, Json
 
 #: The code of an error about a lease that is not there (gRPC, NOT_FOUND).
 _NOT_FOUND = 5
-
-_Json = dict[str, Any]
-
-
-class EtcdError(EngineError):
-    """etcd answered with an error.
-
-    :param code: the code of gRPC, or the status of HTTP where there is none.
-    """
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class LeaseLost(EngineError):
@@ -69,24 +44,6 @@ class Entry:
     revision: int
 
 
-def check_url(url: str) -> str:
-    """Return the URL of a server without a slash at its end.
-
-    :raises ValueError: it is none.
-    """
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-        _ = parts.port  # Raises for one that is none.
-    except ValueError:
-        good = False
-    if not good or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError(f"{shown(url)} is no URL http://HOST:PORT or https://...")
-    if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError(f"{shown(url)}: a URL of etcd has a host, a port and a path")
-    return url.rstrip("/")
-
-
 class EtcdClient:
     """Asks one server of etcd.
 
@@ -102,15 +59,13 @@ class EtcdClient:
         self, url: str, agent: IAgent, clock: IReactorTime, time_limit: float
     ) -> None:
         self.url = url
-        self._clock = clock
-        self._time_limit = time_limit
-        self._http = HTTPClient(agent, data_to_body_producer=_Body)
+        self._gateway = Gateway(f"{url}/v3", agent, clock, time_limit)
 
     # Leases
 
     async def grant(self, ttl: int) -> int:
         """Get a lease of so many seconds."""
-        answer = await self._call("lease/grant", {"TTL": ttl})
+        answer = await self._gateway.call("lease/grant", {"TTL": ttl})
         return int(answer["ID"])
 
     async def keep_alive(self, lease: int) -> None:
@@ -118,18 +73,18 @@ class EtcdClient:
 
         :raises LeaseLost: it has run out.
         """
-        answer = await self._call("lease/keepalive", {"ID": str(lease)})
+        answer = await self._gateway.call("lease/keepalive", {"ID": str(lease)})
         if int(answer["result"].get("TTL", 0)) <= 0:
             raise LeaseLost("the lease has run out")
 
     async def remaining(self, lease: int) -> int:
         """How many seconds a lease still lasts; -1 if it has run out."""
-        answer = await self._call("lease/timetolive", {"ID": str(lease)})
+        answer = await self._gateway.call("lease/timetolive", {"ID": str(lease)})
         return int(answer.get("TTL", 0))
 
     async def revoke(self, lease: int) -> None:
         """End a lease, and delete what ends with it."""
-        await self._call("lease/revoke", {"ID": str(lease)})
+        await self._gateway.call("lease/revoke", {"ID": str(lease)})
 
     # Keys
 
@@ -147,8 +102,8 @@ class EtcdClient:
             "failure": [{"requestRange": {"key": name}}],
         }
         try:
-            answer = await self._call("kv/txn", request)
-        except EtcdError as error:
+            answer = await self._gateway.call("kv/txn", request)
+        except GatewayError as error:
             if error.code == _NOT_FOUND:
                 raise LeaseLost("the lease has run out") from error
             raise
@@ -160,13 +115,13 @@ class EtcdClient:
 
     async def entries(self, prefix: str) -> tuple[int, list[Entry]]:
         """The store's revision, and all keys with a prefix at that revision."""
-        answer = await self._call("kv/range", _range(prefix))
+        answer = await self._gateway.call("kv/range", _range(prefix))
         return int(answer["header"]["revision"]), _entries(answer.get("kvs", ()))
 
     async def is_current(self, prefix: str, revision: int, count: int) -> bool:
         """Whether there are *count* keys with a prefix, none newer than *revision*."""
         newer = {"min_mod_revision": str(revision + 1), "limit": "1", "keys_only": True}
-        answer = await self._call("kv/range", {**_range(prefix), **newer})
+        answer = await self._gateway.call("kv/range", {**_range(prefix), **newer})
         return int(answer.get("count", 0)) == count and not answer.get("kvs")
 
     async def watch(
@@ -179,12 +134,7 @@ class EtcdClient:
         :raises Compacted: that revision is not kept any more.
         """
 
-        begun: Deferred[None] = Deferred()
-        late: list[Failure] = []
-
-        def take(message: _Json) -> None:
-            if not begun.called:
-                begun.callback(None)
+        def take(message: Json) -> None:
             result = message.get("result", {})
             if int(result.get("compact_revision", 0)):
                 raise Compacted("the revision is not kept any more")
@@ -195,84 +145,13 @@ class EtcdClient:
             if events:
                 changed(_entries(event["kv"] for event in events))
 
-        def too_late(failure: Failure) -> None:
-            late.append(failure)
-            watching.cancel()
-
         create = {**_range(prefix), "start_revision": str(revision)}
-        watching = self._stream("watch", {"create_request": create}, take)
-        # A watch may be silent for days, but etcd says at once that it has begun.
-        limited(begun, self._time_limit, self._clock).addErrback(too_late)
-        try:
-            await watching
-        except Exception:
-            # The HTTP client has several errors for a request that is cancelled.
-            if late:
-                late[0].raiseException()
-            raise
-        finally:
-            if not begun.called:
-                begun.callback(None)
+        # etcd says at once that the watch has begun.
+        await self._gateway.follow("watch", {"create_request": create}, take)
         raise EngineError("the watch has ended")
 
-    # How it is asked
 
-    async def _call(self, path: str, message: _Json) -> _Json:
-        """Ask, and return the one object that is answered."""
-        answers: list[_Json] = []
-        asked = self._stream(path, message, answers.append)
-        await limited(asked, self._time_limit, self._clock)
-        if len(answers) != 1:
-            raise EngineError(f"{len(answers)} answers to {path}")
-        return answers[0]
-
-    def _stream(
-        self, path: str, message: _Json, take: Callable[[_Json], object]
-    ) -> Deferred[None]:
-        """Ask, and fire at the end of the answer; it may be cancelled.
-
-        :param take: gets each object of the answer; what it raises ends it.
-        """
-        return Deferred.fromCoroutine(self._exchange(path, message, take))
-
-    async def _exchange(
-        self, path: str, message: _Json, take: Callable[[_Json], object]
-    ) -> None:
-        response = await self._http.request(
-            "POST",
-            f"{self.url}/v3/{path}",
-            json=message,
-            unbuffered=True,
-            # treq would take the process's own otherwise.
-            reactor=cast(Any, self._clock),
-        )
-
-        def read(line: bytes) -> None:
-            found = json.loads(line)
-            if not isinstance(found, dict):
-                raise ValueError("no object")
-            take(found)
-
-        wrong: list[bytes] = []
-        is_good = response.code == 200
-        lines = _Lines(read if is_good else wrong.append)
-        response.deliverBody(lines)
-        await lines.done
-        if not is_good:
-            raise _error(response.code, b"\n".join(wrong))
-
-
-def _error(status: int, body: bytes) -> EtcdError:
-    """What an answer means whose status is no success."""
-    try:
-        found = json.loads(body)
-        text = found.get("message") or found["error"]
-        return EtcdError(int(found.get("code", status)), str(text))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return EtcdError(status, f"HTTP status {status}: {shown(body)}")
-
-
-def _range(prefix: str) -> _Json:
+def _range(prefix: str) -> Json:
     """All keys with a prefix: those before the first text that is behind them all."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     return {"key": _coded(prefix), "range_end": _coded(end)}
@@ -283,11 +162,11 @@ def _coded(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """What others wrote need not be text."""
-    return b64decode(text).decode("utf-8", "backslashreplace")
+    """What others wrote need not be text; different keys stay different."""
+    return b64decode(text).decode("utf-8", "surrogateescape")
 
 
-def _entries(found: Iterable[_Json]) -> list[Entry]:
+def _entries(found: Iterable[Json]) -> list[Entry]:
     return [
         Entry(
             _decoded(it["key"]),
@@ -298,83 +177,3 @@ def _entries(found: Iterable[_Json]) -> list[Entry]:
         )
         for it in found
     ]
-
-
-@implementer(IBodyProducer)
-class _Body:
-    """A request's body, written at once: it is short."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
-
-
-class _Lines(Protocol):
-    """The lines of an answer, as they come.
-
-    :param take: gets each line; what it raises closes the connection.
-    """
-
-    def __init__(self, take: Callable[[bytes], object]) -> None:
-        self._take = take
-        self._rest: list[bytes] = []
-        self._size = 0
-        self._ended = False
-        #: Fires at the end of the answer; to cancel it closes the connection.
-        self.done: Deferred[None] = Deferred(lambda _: self._close())
-
-    def dataReceived(self, data: bytes) -> None:
-        head, newline, tail = data.rpartition(b"\n")
-        self._rest.append(head if newline else data)
-        self._size += len(data)
-        if newline:
-            whole, self._rest, self._size = b"".join(self._rest), [tail], len(tail)
-            self._give(whole.split(b"\n"))
-        elif self._size > MAX_LINE:
-            self._fail(EngineError(f"an answer of more than {MAX_LINE} bytes"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._give([b"".join(self._rest)])
-        if not self._ended:
-            self._ended = True
-            if reason.check(ResponseDone, PotentialDataLoss):
-                self.done.callback(None)
-            else:
-                self.done.errback(reason)
-
-    def _give(self, lines: Iterable[bytes]) -> None:
-        for line in lines:
-            if self._ended:
-                return
-            if line.strip():
-                try:
-                    self._take(line)
-                except EngineError as error:
-                    self._fail(error)
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    wrong = EngineError(f"an answer that is none: {shown(line)}")
-                    wrong.__cause__ = error
-                    self._fail(wrong)
-
-    def _fail(self, error: EngineError) -> None:
-        if not self._ended:
-            self._close()
-            self.done.errback(error)
-
-    def _close(self) -> None:
-        self._ended = True
-        if self.transport is not None:
-            self.transport.loseConnection()

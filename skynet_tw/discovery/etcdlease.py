@@ -91,14 +91,15 @@ class Publication:
 
         :raises Taken: it does not.
         """
-        published = f"etcd: the name {shown(name)} is published at {there.value}"
+        where = shown(there.value)
+        published = f"etcd: the name {shown(name)} is published at {where}"
         if not there.lease:
             raise Taken(f"{published}, by somebody who gave it no lease")
         remaining = await client.remaining(there.lease)
         end = self._clock.seconds() + max(remaining, 0)
         first = self._ends.setdefault(there.lease, end)
         if there.value != address and remaining > 0 and end > first + _SLACK:
-            raise Taken(f"{published}, by another node, which is alive")
+            raise Taken(f"{published}, by another living node")
         self.waiting_for = f"{published}; its lease ends in {max(remaining, 0)} s"
 
     async def withdraw(self, client: EtcdClient) -> None:

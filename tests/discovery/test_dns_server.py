@@ -96,3 +96,9 @@ class ServerTests(TestCase):
         self.addCleanup(directory.stop)
         await directory.start(views.take, {})
         self.assertEqual(views, [{"db.example.org": "10.0.0.1:7"}])
+
+    def test_no_system(self) -> None:
+        """Without the system's file the server of this machine is asked, as usual."""
+        self.patch(directories, "RESOLV_CONF", self.mktemp())
+        resolver: Any = SystemResolver(reactor)
+        self.assertEqual(resolver.dynServers, [("127.0.0.1", 53)])

@@ -181,7 +181,7 @@ class EtcdTests(TestCase):
         await self.node({"n1": "h:1"}, told)
         with self.assertRaises(BootFailed) as raised:
             await self.node({"n1": "h:2"}, Told())
-        self.assertIn("by another node, which is alive", str(raised.exception))
+        self.assertIn("by another living node", str(raised.exception))
         self.assertEqual(told.views[-1], {"n1": "h:1"})
 
     async def test_earlier(self) -> None:
