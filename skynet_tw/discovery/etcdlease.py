@@ -77,7 +77,6 @@ class Publication:
             if there is not None and there.lease != lease:
                 in_the_way.append((name, address, there))
         if not in_the_way:
-            self._ends.clear()
             self.waiting_for = None
             return True
         for name, address, there in in_the_way:

@@ -146,7 +146,7 @@ class Gateway:
 
         wrong: list[bytes] = []
         is_good = response.code == 200
-        lines = _Lines(read if is_good else wrong.append)
+        lines = Lines(read if is_good else wrong.append)
         response.deliverBody(lines)
         await lines.done
         if not is_good:
@@ -185,7 +185,7 @@ class _Body:
         pass
 
 
-class _Lines(Protocol):
+class Lines(Protocol):
     """The lines of an answer, as they come.
 
     :param take: gets each line; what it raises closes the connection.

@@ -139,6 +139,8 @@ class FakeEtcd(Resource):
         self.silent: set[str] = set()
         #: Answers in place of its own, by path: a status and a body.
         self.instead: dict[str, tuple[int, bytes]] = {}
+        #: Paths that do their work once, and whose answer is lost.
+        self.lossy: set[str] = set()
 
     def render_POST(self, request: Any) -> bytes | int:
         path = request.path.decode().removeprefix("/v3/")
@@ -158,6 +160,10 @@ class FakeEtcd(Resource):
             request.setResponseCode(404)
             text = "etcdserver: requested lease not found"
             answer = {"error": text, "message": text, "code": 5}
+        if path in self.lossy:
+            self.lossy.remove(path)
+            request.setResponseCode(504)
+            return b"the gateway has lost it"
         return json.dumps(answer).encode()
 
     def cut(self) -> None:

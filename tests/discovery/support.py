@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping
 from typing import cast
 
@@ -36,6 +38,12 @@ class DirectoryCase(SynchronousTestCase):
         observer = cast(ILogObserver, self._events.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def scratch(self, name: str) -> str:
+        """The path of a file in a directory that is removed after the test."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        return os.path.join(directory.name, name)
 
     @property
     def warnings(self) -> list[str]:

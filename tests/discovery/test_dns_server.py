@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 from twisted.internet import reactor
@@ -86,19 +88,19 @@ class ServerTests(TestCase):
         """The system's servers are read from the system's file."""
         port = self.serve({"db.example.org": [dns.Record_A("10.0.0.1", ttl=1)]})
         self.patch(dns, "PORT", port)
-        path = self.mktemp()
-        self.patch(directories, "RESOLV_CONF", path)
-        with open(path, "w") as file:
+        with tempfile.NamedTemporaryFile("w") as file:
             file.write("# nobody yet\nnameserver 127.0.0.1\n")
-        net: Any = reactor
-        directory = DNSDirectory("db.example.org", 7, SystemResolver(net), net)
-        views = Views()
-        self.addCleanup(directory.stop)
-        await directory.start(views.take, {})
+            file.flush()
+            self.patch(directories, "RESOLV_CONF", file.name)
+            net: Any = reactor
+            directory = DNSDirectory("db.example.org", 7, SystemResolver(net), net)
+            views = Views()
+            self.addCleanup(directory.stop)
+            await directory.start(views.take, {})
         self.assertEqual(views, [{"db.example.org": "10.0.0.1:7"}])
 
     def test_no_system(self) -> None:
         """Without the system's file the server of this machine is asked, as usual."""
-        self.patch(directories, "RESOLV_CONF", self.mktemp())
+        self.patch(directories, "RESOLV_CONF", os.devnull + "/none")
         resolver: Any = SystemResolver(reactor)
         self.assertEqual(resolver.dynServers, [("127.0.0.1", 53)])

@@ -117,6 +117,7 @@ class ViewTests(EtcdCase):
         self.started()
         self.put("log", "h:2")
         self.assertEqual(self.views, [{}, {"log": "h:2"}])
+        self.assertEqual(len(set(self.warnings)), 4)
         self.assertEqual(len(self.warnings), 4)
         self.assertIn(
             "etcd: '/skynet/nodes/db' is no node: 'nowhere' is neither HOST:PORT nor an"
@@ -170,6 +171,28 @@ class ViewTests(EtcdCase):
         self.successResultOf(directory.refresh())
         self.assertEqual(self.views, [{}, {"db": "h:1"}])
 
+    def test_refresh_late(self) -> None:
+        """A list that is older than what the watch told changes nothing."""
+        directory = self.started()
+        self.put("db", "h:1")
+        old = b'{"header": {"revision": "1"}}'
+        self.server.instead["kv/range"] = (200, old)
+        self.successResultOf(directory.refresh())
+        self.assertEqual(self.views, [{}, {"db": "h:1"}])
+
+    def test_watch_late(self) -> None:
+        """Nor does a change that is older than the list."""
+        self.put("db", "h:1")
+        directory = self.started()
+        [watch] = self.store.watches
+        self.store.watches.clear()
+        self.put("db", "h:2")
+        self.successResultOf(directory.refresh())
+        _, first, _ = self.store.history[0]
+        self.store.tell(watch, {"events": [first]})
+        self.net.flush()
+        self.assertEqual(self.views, [{"db": "h:1"}, {"db": "h:2"}])
+
 
 class NameTests(EtcdCase):
     """Names that are published already."""
@@ -218,6 +241,44 @@ class NameTests(EtcdCase):
         self.stop(directory)
         self.assertEqual(len(self.store.leases), 1)
         self.assertEqual(self.node("db"), "h:1")
+
+    def test_same_address(self) -> None:
+        """At our own address nobody else lives: such a name is always waited for."""
+        first = self.started({"db": "h:1"}, Views())
+        directory, done = self.begun("db", "h:1")
+        self.advance(2 * TTL)
+        self.assertNoResult(done)
+        self.assertIn("is published at 'h:1'", str(directory.waiting_for()))
+        self.net.down("a")
+        self.server.cut()
+        self.advance(TTL)
+        self.assertIn("ConnectionRefusedError", str(directory.waiting_for()))
+        self.net.down()
+        self.stop(first)
+        self.advance(TTL)
+        self.successResultOf(done)
+
+    def test_slow_end(self) -> None:
+        """A lease whose time is over may stay for a while, and is no living node's."""
+        self.put("db", "old:1", self.store.grant(2))
+        expire = self.store.expire
+        self.patch(self.store, "expire", lambda: None)
+        _, done = self.begun("db", "new:1")
+        self.advance(6)
+        self.assertNoResult(done)
+        self.patch(self.store, "expire", expire)
+        self.advance(1)
+        self.successResultOf(done)
+
+    def test_lost_answer(self) -> None:
+        """A name that was published, but whose answer was lost, is ours."""
+        self.server.lossy.add("kv/txn")
+        _, done = self.begun("db", "h:1")
+        self.assertEqual(self.node("db"), "h:1")
+        self.assertNoResult(done)
+        self.advance(1)
+        self.successResultOf(done)
+        self.assertEqual(self.views, [{"db": "h:1"}])
 
     def test_by_hand(self) -> None:
         """A name without a lease never ends, and fails the start at once."""
@@ -305,6 +366,22 @@ class AwayTests(EtcdCase):
                 times.append(self.clock.seconds())
         self.assertEqual(times, [1.0, 3.0, 6.0, 10.0])
 
+    def test_back_off_again(self) -> None:
+        """Once etcd was back, the pauses are short again."""
+        self.net.down("a")
+        self.begin(self.directory())
+        self.advance(8)
+        self.net.down()
+        self.advance(4)
+        self.assertEqual(self.views, [{}])
+        self.net.down("a")
+        self.server.cut()
+        self.advance(TTL / 3)
+        self.net.dialed.clear()
+        self.net.down()
+        self.advance(3)
+        self.assertNotEqual(self.net.dialed, [])
+
     def test_view_stays(self) -> None:
         """While etcd is away the view stays; then what has changed is seen."""
         self.put("db", "h:1")
@@ -336,29 +413,48 @@ class AwayTests(EtcdCase):
         self.assertEqual(self.views[-1], {"web": "h:2"})
 
     def test_compacted(self) -> None:
-        """A watch from a revision that is not kept any more lists again."""
+        """A watch whose revision is not kept any more lists again; all is well."""
         self.started()
-        self.server.cut()
-        self.server.silent.add("watch")
-        self.advance(2)
-        self.server.silent.clear()
-        self.put("db", "h:1")
-        self.store.compacted = self.store.revision + 5
-        self.clock.advance(0)
-        self.store.revision += 10
-        self.advance(TTL)
-        self.assertEqual(self.views[-1], {"db": "h:1"})
-        self.assertEqual(len(self.server.watches), 1)
-
-    def test_silent_break(self) -> None:
-        """A watch that broke without a word is found out after a third of the ttl."""
-        self.started()
+        [watch] = self.store.watches
+        self.store.tell(watch, {"canceled": True, "compact_revision": "5"})
         self.store.watches.clear()
         self.put("db", "h:1")
-        self.advance(TTL / 3 + 1.25)
+        self.advance(1.25)
         self.assertEqual(self.views, [{}, {"db": "h:1"}])
+        self.assertEqual(len(self.server.watches), 1)
+        self.assertEqual(self.warnings, [])
+
+    def test_cancelled(self) -> None:
+        """A watch that etcd ends for another reason is begun again; that is logged."""
+        self.started()
+        [watch] = self.store.watches
+        self.store.tell(watch, {"canceled": True, "cancel_reason": "no leader"})
+        self.net.flush()
+        self.advance(1.25)
+        [line] = self.warnings
+        self.assertIn("etcd ended the watch: 'no leader'; trying again", line)
+        self.put("db", "h:1")
+        self.assertEqual(self.views[-1], {"db": "h:1"})
+
+    def test_silent_break(self) -> None:
+        """A watch that broke without a word is found out after a third of the ttl.
+
+        Whatever it missed: a node that is new, one that has moved, one that is gone.
+        """
+        self.started()
+        steps = (
+            lambda: self.put("db", "h:1"),
+            lambda: self.put("db", "h:2"),
+            lambda: self.store.delete(KEY + b"db"),
+        )
+        for number, step in enumerate(steps, start=1):
+            self.store.watches.clear()
+            step()
+            self.advance(TTL / 3 + 1.25)
+            self.assertEqual(len(self.views), 1 + number)
+        self.assertEqual(self.views, [{}, {"db": "h:1"}, {"db": "h:2"}, {}])
         self.put("web", "h:2")
-        self.assertEqual(self.views[-1], {"db": "h:1", "web": "h:2"})
+        self.assertEqual(self.views[-1], {"web": "h:2"})
         self.assertEqual(self.warnings, [])
 
     def test_frozen(self) -> None:

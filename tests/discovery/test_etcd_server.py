@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -84,9 +85,11 @@ class EtcdTests(TestCase):
         found = shutil.which("etcd")
         if found is None:
             self.fail("no etcd on the PATH; `make etcd` installs it")
+        data = tempfile.TemporaryDirectory()
+        self.addCleanup(data.cleanup)
         self.url, peer = (f"http://{free_address()}" for _ in range(2))
         self.command = [
-            *(found, "--data-dir", self.mktemp()),
+            *(found, "--data-dir", data.name),
             *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
             *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
             *("--initial-cluster", f"default={peer}"),

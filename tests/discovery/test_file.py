@@ -18,7 +18,7 @@ class FileTests(DirectoryCase):
     def setUp(self) -> None:
         super().setUp()
         self.clock = Clock()
-        self.path = self.mktemp()
+        self.path = self.scratch("nodes")
         self.times = 0
         self.write('db = "h:1"')
 

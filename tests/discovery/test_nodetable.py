@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from skynet_tw.discovery import nodetable
 from skynet_tw.discovery.nodetable import NodeTable, lua_table, parse
+
+from .support import DirectoryCase
 
 BOTH = NodeTable(
     {"db": "10.0.0.1:2528", "web": "[::1]:80"}, frozenset({"old"}), True, ("__x",)
@@ -29,7 +29,7 @@ __x = 3
 """
 
 
-class NodeTableTests(SynchronousTestCase):
+class NodeTableTests(DirectoryCase):
     """What is read."""
 
     def test_both(self) -> None:
@@ -61,13 +61,13 @@ class NodeTableTests(SynchronousTestCase):
 
     def test_load(self) -> None:
         """A table is read from its file."""
-        path = self.mktemp()
+        path = self.scratch("nodes")
         with open(path, "w") as file:
             file.write(TOML)
         self.assertEqual(nodetable.load(path), BOTH)
 
 
-class ErrorTests(SynchronousTestCase):
+class ErrorTests(DirectoryCase):
     """What is wrong is said in one line, with the file and the line number."""
 
     def assert_wrong(self, text: str | bytes, name: str, reason: str) -> None:
@@ -138,14 +138,14 @@ class ErrorTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """A file that is not there, or cannot be opened, is named with the reason."""
-        path = self.mktemp()
+        path = self.scratch("nodes")
         error = self.assertRaises(ValueError, nodetable.load, path)
         self.assertEqual(str(error), f"{path}: No such file or directory")
         error = self.assertRaises(ValueError, nodetable.load, "a\0b")
         self.assertEqual(str(error), r"a\x00b: embedded null byte")
 
 
-class LuaTableTests(SynchronousTestCase):
+class LuaTableTests(DirectoryCase):
     """What is pushed to Lua nodes."""
 
     def test_table(self) -> None:
