@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from ..text import shown
-from .dns import DNSDirectory, SystemResolver
 from .file import FileDirectory
 from .interfaces import INodeDirectory
 
@@ -39,6 +38,9 @@ def _dns(text: str, reactor: Any) -> INodeDirectory:
     port = int(match["port"]) if match and match["port"] else None
     if match is None or port == 0 or (port or 1) > 65535:
         raise ValueError(f"{shown(text)} is not NAME or NAME:PORT, as DNS has them")
+    # Twisted's names take longer to load than the rest of a node.
+    from .dns import DNSDirectory, SystemResolver
+
     return DNSDirectory(match["name"], port, SystemResolver(reactor), reactor)
 
 

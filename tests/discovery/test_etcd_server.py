@@ -33,8 +33,8 @@ class Told:
     """The views that a directory told, and who waits for one."""
 
     def __init__(self) -> None:
-        self.views: list[dict[str, str]] = []
-        self._waits: list[tuple[dict[str, str], Deferred[None]]] = []
+        self.views: list[dict[str, str | bool]] = []
+        self._waits: list[tuple[Addresses, Deferred[None]]] = []
 
     def take(self, addresses: Addresses) -> None:
         view = dict(addresses)
@@ -44,7 +44,7 @@ class Told:
                 self._waits.remove(wait)
                 wait[1].callback(None)
 
-    def until(self, view: dict[str, str]) -> Deferred[None]:
+    def until(self, view: Addresses) -> Deferred[None]:
         """Wait for a view, unless it is the last one."""
         if self.views and self.views[-1] == view:
             return succeed(None)
