@@ -41,6 +41,7 @@ ALLOWED = {
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},
+    "lualiteral": {"luavalue", "text"},
     "wire": VOCABULARY | VALUES,
     "link": VOCABULARY | VALUES | {"wire"},
     "net": VOCABULARY | VALUES | {"wire", "link", "oneshot"},
@@ -60,6 +61,7 @@ PURE = {
     "luavalue",
     "keys",
     "luafile",
+    "lualiteral",
     "wire",
     "link",
 }
