@@ -62,7 +62,8 @@ _WORDS = (
 #: Words of the language, which name nothing.
 KEYWORDS = frozenset(_WORDS.split())
 
-_CONSTANTS = {"nil": None, "true": True, "false": False}
+#: Words that are values.
+CONSTANTS = {"nil": None, "true": True, "false": False}
 
 #: Lua's white space; Python's has more.
 _BLANK = r"[ \t\n\r\f\v]+"
@@ -183,8 +184,8 @@ class Reader:
         if not negative:
             if token.kind == "string":
                 return self.take().text
-            if token.kind == "name" and token.text in _CONSTANTS:
-                return _CONSTANTS[self.take().text]
+            if token.kind == "name" and token.text in CONSTANTS:
+                return CONSTANTS[self.take().text]
             if token.kind in ("name", "unknown"):
                 reason = f"{token.called} is no value; text stands in quotes"
                 raise LiteralError(token.offset, reason)

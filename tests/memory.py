@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = {
     "tests.discovery.test_dns_server": "sockets of loopback",
     "tests.discovery.test_etcd_server": "etcd",
+    "tests.cli.test_main": "processes",
     "tests.reactors": "runs on each reactor, `make test-reactors`",
     "tests.real": "real Skynet",
     "tests.test_benchmarks": "processes",

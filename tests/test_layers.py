@@ -48,6 +48,9 @@ ALLOWED = {
     "node": VOCABULARY | VALUES | {"oneshot"},
     # Of `net` the kit's log lines only: a test below.
     "discovery": VOCABULARY | {"addresses", "luafile", "net", "oneshot", "reasons"},
+    # Beside what it reads and writes, nothing but what is public.
+    "cli": {"addresses", "errors", "handle", "lualiteral", "luavalue", "reasons"}
+    | {"text", "make_node", "__version__"},
 }
 
 #: Layers that know nothing of Twisted.

@@ -155,7 +155,11 @@ class PackagingTests(SynchronousTestCase):
         self.assertEqual(self.commands(environment), before | {"skynet"})
         text = environment.run("-c", TWISTD, "skynet", "--help")
         self.assertIn("--harbor", text)
+        script = Path(environment.python).with_name("skynet-tw")
+        text = environment.run(str(script), "--version")
+        self.assertEqual(text.split(), ["skynet-tw", skynet_tw.__version__])
         environment.pip("uninstall", "--yes", "skynet_tw")
+        self.assertFalse(script.exists())
         self.assertEqual(self.commands(environment), before)
         found = environment.run(
             "-c", "import importlib.util as it; print(it.find_spec('skynet_tw'))"

@@ -1,0 +1,40 @@
+# -*- test-case-name: tests.cli.test_main -*-
+"""``skynet-tw``: a command that has a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from twisted.internet import task
+from twisted.logger import globalLogBeginner
+from twisted.python import usage
+
+from ..reasons import one_line
+from . import commands, failures, options
+
+
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, and end the process.
+
+    :param words: the command line, by default that of the process.
+    :raises SystemExit: always, with the exit status.
+    """
+    try:
+        request = options.read(list(sys.argv[1:] if words is None else words))
+    except usage.UsageError as error:
+        commands.write(sys.stderr, f"skynet-tw: {one_line(str(error))}")
+        sys.exit(failures.USAGE)
+    # What the node logs is neither a result nor the reason of a failure.
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    ended: list[int] = []
+
+    async def command(reactor: Any) -> None:
+        ended.append(await commands.run(reactor, request, sys.stdout, sys.stderr))
+
+    try:
+        task.react(command)
+    except SystemExit:
+        # `react` ends with 0 as well where a signal stopped its reactor before.
+        sys.exit(ended[0] if ended else failures.INTERRUPTED)

@@ -1,0 +1,132 @@
+"""What the commands do with the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw import PeerDown, RemoteError
+from skynet_tw.cli import options
+from skynet_tw.cli.commands import Answer, There
+
+
+class Found:
+    """The address of a cluster's actor."""
+
+    target = 10
+
+
+class Cluster:
+    """A cluster that notes what it is asked, and answers what a test says."""
+
+    def __init__(self, answer: Any) -> None:
+        self.asked: list[Any] = []
+        self.answer = answer
+
+    def call(self, *asked: Any, timeout: float) -> Any:
+        self.asked.append(("call", *asked, timeout))
+        return self.answer()
+
+    def query(self, *asked: Any, timeout: float) -> Any:
+        self.asked.append(("query", *asked, timeout))
+        return self.answer()
+
+    def send(self, *asked: Any) -> None:
+        self.asked.append(("send", *asked))
+
+
+class Asker:
+    """An actor whose cluster that is."""
+
+    def __init__(self, answer: Any) -> None:
+        self.cluster = Cluster(answer)
+
+
+class ThereTests(SynchronousTestCase):
+    """One command at a time."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+
+    def run_command(self, words: str, answer: Any) -> tuple[Deferred[Answer], Any]:
+        """Run a command; and what it asks the cluster."""
+        request = options.read(words.split())
+        asker = Asker(answer)
+        there = There(asker, request, self.clock)
+        found = Deferred.fromCoroutine(getattr(there, request.command)())
+        return found, asker.cluster.asked
+
+    def test_call(self) -> None:
+        """A call's results are none, one, or several."""
+        cases: list[tuple[Any, list[Any]]] = [
+            (None, []),
+            (1, [1]),
+            ([1], [[1]]),
+            ((1, None), [1, None]),
+        ]
+        for result, values in cases:
+            found, asked = self.run_command(
+                "call h:1 @bank ADD 2", lambda result=result: succeed(result)
+            )
+            self.assertEqual(asked, [("call", "there", "@bank", "ADD", 2, 5.0)])
+            self.assertEqual(self.successResultOf(found).values, values)
+
+    def test_send(self) -> None:
+        """A message is sent, and it is done when what is behind it was answered."""
+        answer: Deferred[Any] = Deferred()
+        found, asked = self.run_command("send h:1 @bank ADD 2", lambda: answer)
+        self.assertEqual(asked[0], ("send", "there", "@bank", "ADD", 2))
+        self.assertEqual(asked[1][0], "query")
+        self.assertNoResult(found)
+        answer.errback(RemoteError("name not found"))
+        self.assertEqual(self.successResultOf(found), Answer([]))
+
+    def test_send_fails(self) -> None:
+        """A message that cannot be followed is not called sent."""
+        found, _ = self.run_command("send h:1 @bank X", lambda: fail(PeerDown("x")))
+        self.failureResultOf(found, PeerDown)
+
+    def test_query(self) -> None:
+        """A name's handle is a target of the next command."""
+        found, asked = self.run_command("query h:1 bank", lambda: succeed(Found()))
+        self.assertEqual(asked, [("query", "there", "bank", 5.0)])
+        self.assertEqual(self.successResultOf(found), Answer([10], [":0000000a"]))
+
+    def test_query_fails(self) -> None:
+        """A name that nobody has is a failure of a query."""
+        found, _ = self.run_command("query h:1 b", lambda: fail(RemoteError("no")))
+        self.failureResultOf(found, RemoteError)
+
+    def test_ping(self) -> None:
+        """The second of two questions is measured; both share the time limit."""
+        for words, answer, said, values in (
+            ("ping h:1", fail, "", []),
+            ("ping h:1 bank", fail, ", bank is nobody", [None]),
+            ("ping h:1 bank", succeed, ", bank is :0000000a", [10]),
+        ):
+            waiting: list[Deferred[Any]] = []
+
+            def ask(waiting: list[Deferred[Any]] = waiting) -> Deferred[Any]:
+                waiting.append(Deferred())
+                return waiting[-1]
+
+            found, asked = self.run_command(words, ask)
+            for n, seconds in enumerate((2.0, 0.5)):
+                self.clock.advance(seconds)
+                if answer is fail:
+                    waiting[n].errback(RemoteError("name not found"))
+                else:
+                    waiting[n].callback(Found())
+            self.assertEqual([it[-1] for it in asked], [5.0, 3.0])
+            line = f"h:1 answers in 500.00 ms{said}"
+            self.assertEqual(
+                self.successResultOf(found), Answer([0.5, *values], [line])
+            )
+
+    def test_ping_fails(self) -> None:
+        """A node that is not there does not answer."""
+        found, _ = self.run_command("ping h:1", lambda: fail(PeerDown("x")))
+        self.failureResultOf(found, PeerDown)
