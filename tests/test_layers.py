@@ -37,7 +37,7 @@ ALLOWED = {
     "interfaces": VOCABULARY - {"status"},
     "status": {"handle", "interfaces"},
     "oneshot": set[str](),
-    "luafile": {"text"},
+    "luafile": {"lualiteral"},
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
     "seri": {"errors", "luavalue", "text"},

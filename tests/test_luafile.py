@@ -92,15 +92,15 @@ class ErrorTests(SynchronousTestCase):
         wanted = "a string, a number, true or false is wanted, not "
         for text, found in (
             ("os.getenv('x')", "os"),
-            ("{}", "{}"),
+            ("{}", "{"),
             ("nil", "nil"),
-            ("", "the end of the file"),
-            ("-'1'", "the string '1'"),
-            ("- true", "true"),
+            ("", "the end"),
             ("1x", "1x"),
             ("?", "?"),
         ):
             self.assert_wrong(f"\nx = {text}", 2, wanted + found)
+        for text, found in (("-'1'", "the string '1'"), ("- true", "true")):
+            self.assert_wrong(f"x = {text}", 1, f"a number is wanted, not {found}")
 
     def test_statements(self) -> None:
         """A statement that is no assignment is named, with its line."""
@@ -112,7 +112,7 @@ class ErrorTests(SynchronousTestCase):
             ("x.y = 1", "= is wanted behind x, not .y"),
             ("x, y = 1, 2", "= is wanted behind x, not ,"),
             ("include 'x'", "= is wanted behind include, not the string 'x'"),
-            ("x", "= is wanted behind x, not the end of the file"),
+            ("x", "= is wanted behind x, not the end"),
         ):
             self.assert_wrong(f"a = 1\n{text}", 2, reason)
 
@@ -125,8 +125,10 @@ class ErrorTests(SynchronousTestCase):
             ("--[=[a]]", "--[=[ is not closed by ]=]"),
             (r'"\q"', r"the escape \q means nothing"),
             (r'"\256"', r"the escape \256 means nothing"),
-            (r'"\u{d800}"', r"the escape \u{d800} means nothing"),
+            (r'"\u{d800}"', "the bytes of a string are not UTF-8"),
             (r'"\xff"', "the bytes of a string are not UTF-8"),
-            ("0x", "'0x' is no number"),
+            ("0x", "a string, a number, true or false is wanted, not 0x"),
+            ("0x1p9999", "0x1p9999 is no number"),
+            ("99999999999999999999", "99999999999999999999 does not fit 64 bits"),
         ):
             self.assert_wrong(f"x = {text}", 1, reason)

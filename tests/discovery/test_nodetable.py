@@ -116,7 +116,7 @@ class ErrorTests(DirectoryCase):
 
     def test_syntax(self) -> None:
         """What cannot be read at all is said by the form's own rules, or by both."""
-        lua = "line 1: a string, a number, true or false is wanted, not {}"
+        lua = "line 1: a string, a number, true or false is wanted, not {"
         self.assert_wrong("db = {}", "n.lua", lua)
         error = self.assertRaises(ValueError, parse, b"db = ?", "n.toml")
         self.assertRegex(str(error), r"^n\.toml: .*line 1")
