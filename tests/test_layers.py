@@ -50,7 +50,7 @@ ALLOWED = {
     "discovery": VOCABULARY | {"addresses", "luafile", "net", "oneshot", "reasons"},
     # Beside what it reads and writes, nothing but what is public.
     "cli": {"addresses", "errors", "handle", "lualiteral", "luavalue", "reasons"}
-    | {"text", "make_node", "__version__"},
+    | {"text", "Actor", "make_node", "__version__"},
 }
 
 #: Layers that know nothing of Twisted.

@@ -7,18 +7,16 @@ The node has no harbor and listens nowhere: to call into a cluster takes no memb
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 from twisted.internet.interfaces import IReactorTime
 
-from .. import make_node
+from .. import Actor, addresses, make_node
 from ..errors import RemoteError
 from ..handle import Handle
 from . import failures, results
 from .options import Request
-
-#: What the node calls the one that is asked.
-NODE = "there"
 
 #: A name that is asked for where any answer will do.
 ANY_NAME = "skynet-tw"
@@ -41,7 +39,7 @@ class There:
     :param clock: says how late it is.
     """
 
-    def __init__(self, actor: Any, request: Request, clock: IReactorTime) -> None:
+    def __init__(self, actor: Actor, request: Request, clock: IReactorTime) -> None:
         self._cluster = actor.cluster
         self._request = request
         self._clock = clock
@@ -55,7 +53,7 @@ class There:
         """Ask an actor."""
         asked = self._request
         found = await self._cluster.call(
-            NODE, asked.target, *asked.values, timeout=self._left()
+            asked.address, asked.target, *asked.values, timeout=self._left()
         )
         if isinstance(found, tuple):
             return Answer(list(found))
@@ -65,15 +63,18 @@ class There:
     async def send(self) -> Answer:
         """Send a message, and wait until the node has read something behind it."""
         asked = self._request
-        self._cluster.send(NODE, asked.target, *asked.values)
+        self._cluster.send(asked.address, asked.target, *asked.values)
         await self._find(ANY_NAME)
         return Answer([])
 
     async def query(self) -> Answer:
         """Find the handle of a name."""
-        name = str(self._request.target)
-        found = await self._cluster.query(NODE, name, timeout=self._left())
-        return Answer([found.target], [str(Handle(found.target))])
+        asked = self._request
+        found = await self._cluster.query(
+            asked.address, str(asked.target), timeout=self._left()
+        )
+        handle = int(found.target)
+        return Answer([handle], [str(Handle(handle))])
 
     async def ping(self) -> Answer:
         """Measure the time of a question and its answer, on a connection that is up."""
@@ -91,11 +92,12 @@ class There:
     async def _find(self, name: str) -> int | None:
         """The handle of a name; None if the node answers that nobody has it."""
         try:
-            found = await self._cluster.query(NODE, name, timeout=self._left())
+            found = await self._cluster.query(
+                self._request.address, name, timeout=self._left()
+            )
         except RemoteError:
             return None
-        handle: int = found.target
-        return handle
+        return int(found.target)
 
 
 async def run(
@@ -129,16 +131,20 @@ async def run(
 
 async def _ask(reactor: Any, request: Request, server: Any, client: Any) -> Answer:
     """Start a node, let it ask, and stop it."""
+    dial = client or partial(addresses.client, reactor)
+    # What cannot be dialed at all is no absent node.
+    dial(request.address)
     service = make_node(
         {
             "harbor": 0,
-            "cluster_nodes": {NODE: request.address},
+            # Its errors name the node as the user does.
+            "cluster_nodes": {request.address: request.address},
             # One attempt: a shell wants to know.
             "cluster_absent": "fail",
         },
         reactor,
         server=server,
-        client=client,
+        client=dial,
     )
     service.startService()
     try:

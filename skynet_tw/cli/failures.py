@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-from ..errors import (
-    BadAddress,
-    PackError,
-    RemoteError,
-    SkynetError,
-    TooLarge,
-)
+from twisted.internet.defer import CancelledError
+
+from ..errors import BadAddress, PackError, RemoteError, SkynetError, TooLarge
 from ..reasons import one_line
 from ..text import error_text
 
@@ -43,11 +39,18 @@ def status_of(error: BaseException) -> int:
         return ANSWERED
     if isinstance(error, SkynetError):
         return UNREACHED if error.retry_safe else UNCERTAIN
-    return FAILED
+    return INTERRUPTED if isinstance(error, CancelledError) else FAILED
+
+
+def usage(error: BaseException) -> str:
+    """The line about a command line that means nothing."""
+    return f"skynet-tw: {one_line(str(error))}"
 
 
 def reason(error: BaseException) -> str:
     """Why a command failed, in one line."""
+    status = status_of(error)
     said = one_line(error_text(error, _LIMIT))
-    uncertain = status_of(error) == UNCERTAIN
-    return f"{said} (it may have run)" if uncertain else said
+    if status == INTERRUPTED:
+        said = "interrupted"
+    return f"{said} (it may have run)" if status in (UNCERTAIN, INTERRUPTED) else said

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from twisted.internet import task
+from twisted.internet.defer import Deferred
 from twisted.logger import globalLogBeginner
 from twisted.python import usage
 
-from ..reasons import one_line
 from . import commands, failures, options
 
 
@@ -24,17 +24,22 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     try:
         request = options.read(list(sys.argv[1:] if words is None else words))
     except usage.UsageError as error:
-        commands.write(sys.stderr, f"skynet-tw: {one_line(str(error))}")
+        commands.write(sys.stderr, failures.usage(error))
         sys.exit(failures.USAGE)
     # What the node logs is neither a result nor the reason of a failure.
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
-    ended: list[int] = []
 
-    async def command(reactor: Any) -> None:
-        ended.append(await commands.run(reactor, request, sys.stdout, sys.stderr))
+    def command(reactor: Any) -> Deferred[None]:
+        running = Deferred.fromCoroutine(
+            commands.run(reactor, request, sys.stdout, sys.stderr)
+        )
 
-    try:
-        task.react(command)
-    except SystemExit:
-        # `react` ends with 0 as well where a signal stopped its reactor before.
-        sys.exit(ended[0] if ended else failures.INTERRUPTED)
+        def interrupt() -> Deferred[int]:
+            # A signal; or it is over, and this does nothing.
+            running.cancel()
+            return running
+
+        reactor.addSystemEventTrigger("before", "shutdown", interrupt)
+        return running.addCallback(sys.exit)
+
+    task.react(command)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw import PeerDown, RemoteError
+from skynet_tw import Actor, PeerDown, RemoteError
 from skynet_tw.cli import options
 from skynet_tw.cli.commands import Answer, There
 
@@ -38,11 +38,10 @@ class Cluster:
         self.asked.append(("send", *asked))
 
 
-class Asker:
+class Asker(Actor):
     """An actor whose cluster that is."""
 
-    def __init__(self, answer: Any) -> None:
-        self.cluster = Cluster(answer)
+    cluster: Any = None
 
 
 class ThereTests(SynchronousTestCase):
@@ -54,7 +53,8 @@ class ThereTests(SynchronousTestCase):
     def run_command(self, words: str, answer: Any) -> tuple[Deferred[Answer], Any]:
         """Run a command; and what it asks the cluster."""
         request = options.read(words.split())
-        asker = Asker(answer)
+        asker = Asker()
+        asker.cluster = Cluster(answer)
         there = There(asker, request, self.clock)
         found = Deferred.fromCoroutine(getattr(there, request.command)())
         return found, asker.cluster.asked
@@ -71,14 +71,14 @@ class ThereTests(SynchronousTestCase):
             found, asked = self.run_command(
                 "call h:1 @bank ADD 2", lambda result=result: succeed(result)
             )
-            self.assertEqual(asked, [("call", "there", "@bank", "ADD", 2, 5.0)])
+            self.assertEqual(asked, [("call", "h:1", "@bank", "ADD", 2, 5.0)])
             self.assertEqual(self.successResultOf(found).values, values)
 
     def test_send(self) -> None:
         """A message is sent, and it is done when what is behind it was answered."""
         answer: Deferred[Any] = Deferred()
         found, asked = self.run_command("send h:1 @bank ADD 2", lambda: answer)
-        self.assertEqual(asked[0], ("send", "there", "@bank", "ADD", 2))
+        self.assertEqual(asked[0], ("send", "h:1", "@bank", "ADD", 2))
         self.assertEqual(asked[1][0], "query")
         self.assertNoResult(found)
         answer.errback(RemoteError("name not found"))
@@ -92,7 +92,7 @@ class ThereTests(SynchronousTestCase):
     def test_query(self) -> None:
         """A name's handle is a target of the next command."""
         found, asked = self.run_command("query h:1 bank", lambda: succeed(Found()))
-        self.assertEqual(asked, [("query", "there", "bank", 5.0)])
+        self.assertEqual(asked, [("query", "h:1", "bank", 5.0)])
         self.assertEqual(self.successResultOf(found), Answer([10], [":0000000a"]))
 
     def test_query_fails(self) -> None:

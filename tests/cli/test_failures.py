@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import CancelledError
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import errors
@@ -24,6 +25,7 @@ class FailureTests(SynchronousTestCase):
             (errors.LinkLost("x"), failures.UNCERTAIN),
             (errors.RemoteError("x"), failures.ANSWERED),
             (ValueError("x"), failures.FAILED),
+            (CancelledError(), failures.INTERRUPTED),
         ):
             self.assertEqual(failures.status_of(error), status, error)
 
