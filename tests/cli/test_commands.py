@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -10,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw import Actor, PeerDown, RemoteError
 from skynet_tw.cli import options
-from skynet_tw.cli.commands import Answer, There
+from skynet_tw.cli.commands import Answer, There, write
 
 
 class Found:
@@ -42,6 +43,18 @@ class Asker(Actor):
     """An actor whose cluster that is."""
 
     cluster: Any = None
+
+
+class WriteTests(SynchronousTestCase):
+    """Lines of output."""
+
+    def test_encoding(self) -> None:
+        """What the encoding of the output has not is written as an escape."""
+        for encoding, said in (("ascii", rb"\xe9"), ("utf-8", "é".encode())):
+            raw = io.BytesIO()
+            file = io.TextIOWrapper(raw, encoding)
+            write(file, "é\udcff")
+            self.assertEqual(raw.getvalue(), said + b"\\udcff\n")
 
 
 class ThereTests(SynchronousTestCase):
