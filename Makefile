@@ -9,11 +9,15 @@ SOURCES := setup.py setup.cfg pyproject.toml $(shell find skynet_tw -name '*.py'
 export PYTHONDONTWRITEBYTECODE := 1
 export SKYNET_PEER := $(CURDIR)/$(PEER)
 
-.PHONY: demo quick test lint docs trial pytest test-reactors test-compiled
-.PHONY: collected internals test-versions peer etcd clean
+.PHONY: demo demo-cluster quick test lint docs trial pytest test-reactors
+.PHONY: test-compiled collected internals test-versions peer etcd clean
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
+
+# A real Skynet node and two of ours, that call each other by name.
+demo-cluster: $(VENV)/ready peer
+	$(BIN)/python examples/demo_cluster.py
 
 # What to run while you work: the tests that need nothing but memory, lint, types.
 quick: $(VENV)/ready lint
