@@ -121,7 +121,7 @@ async def run(
     try:
         answer = await _ask(reactor, request, server, client)
     except Exception as error:
-        write(err, f"skynet-tw: {request}: {failures.reason(error)}")
+        write(err, f"skynet-tw: {request}: {failures.reason(error, request.runs)}")
         return failures.status_of(error)
     lines = None if request.json else answer.lines
     for line in lines or results.lines(answer.values, request.json):

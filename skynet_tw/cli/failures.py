@@ -47,10 +47,14 @@ def usage(error: BaseException) -> str:
     return f"skynet-tw: {one_line(str(error))}"
 
 
-def reason(error: BaseException) -> str:
-    """Why a command failed, in one line."""
+def reason(error: BaseException, runs: bool) -> str:
+    """Why a command failed, in one line.
+
+    :param runs: whether it matters if the request ran.
+    """
     status = status_of(error)
     said = one_line(error_text(error, _LIMIT))
     if status == INTERRUPTED:
         said = "interrupted"
-    return f"{said} (it may have run)" if status in (UNCERTAIN, INTERRUPTED) else said
+    uncertain = runs and status in (UNCERTAIN, INTERRUPTED)
+    return f"{said} (it may have run)" if uncertain else said

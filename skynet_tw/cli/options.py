@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NoReturn
 from twisted.python import usage
 
 from .. import __version__, addresses
-from ..errors import BadAddress
 from . import arguments
 
 
@@ -30,6 +29,11 @@ class Request:
     timeout: float
     #: Whether the answer is written as JSON.
     json: bool
+
+    @property
+    def runs(self) -> bool:
+        """Whether something of the other node's runs that a second time matters to."""
+        return self.command in ("call", "send")
 
     def __str__(self) -> str:
         return f"{self.command} {self.address} {self.target}".rstrip()
@@ -88,10 +92,7 @@ class _Command(usage.Options):
         :raises ValueError: a word, or the time limit, means nothing.
         """
         address, *words = self.words
-        try:
-            addresses.split(address)
-        except BadAddress as error:
-            raise ValueError(str(error)) from error
+        addresses.split(address)
         return Request(
             command,
             address,

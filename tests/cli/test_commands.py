@@ -9,9 +9,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw import Actor, PeerDown, RemoteError
-from skynet_tw.cli import options
+from skynet_tw import Actor, PeerDown, RemoteError, command
+from skynet_tw.cli import failures, options
 from skynet_tw.cli.commands import Answer, There, write
+
+from .support import ADDRESS, Shell
 
 
 class Found:
@@ -43,6 +45,61 @@ class Asker(Actor):
     """An actor whose cluster that is."""
 
     cluster: Any = None
+
+
+class Bank(Actor):
+    """What is called."""
+
+    async def started(self, *args: Any) -> None:
+        self.got: list[Any] = []
+        await self.cluster.register("bank")
+
+    @command
+    def PUT(self, *values: Any) -> int:
+        self.got.extend(values)
+        return len(self.got)
+
+    @command
+    def SIZE(self, value: str) -> tuple[int, str]:
+        return len(value), value
+
+
+class ShellTests(SynchronousTestCase):
+    """Whole commands."""
+
+    def setUp(self) -> None:
+        self.shell = Shell(Bank)
+        self.addCleanup(self.shell.stop)
+
+    def test_sent(self) -> None:
+        """A message that was sent is there when the command ends."""
+        bank = self.shell.nodes.actor(self.shell.service, Bank)
+        for count in (1, 2):
+            ended = self.shell.run("send", ADDRESS, "@bank", "PUT", "{1, x=2}")
+            self.assertEqual(ended, (0, "", ""))
+            self.assertEqual(bank.got, [{1: 1, "x": 2}] * count)
+
+    def test_large(self) -> None:
+        """Arguments and results may be of any size that a message has."""
+        text = "x" * 1_000_000
+        ended = self.shell.run("call", ADDRESS, "@bank", "SIZE", text)
+        self.assertEqual(ended, (0, f"1000000\n{text}\n", ""))
+
+    def test_silent(self) -> None:
+        """A node that nobody reaches in time was not reached, and nothing is left."""
+        network = self.shell.nodes.network
+        network.silence(ADDRESS)
+        begin = network.clock.seconds()
+        ended = self.shell.run("call", "--timeout", "2", ADDRESS, "@bank", "PUT", "1")
+        self.assertEqual((ended.status, ended.out), (failures.UNREACHED, ""))
+        self.assertAlmostEqual(network.clock.seconds() - begin, 2, delta=0.1)
+
+    def test_unpackable(self) -> None:
+        """A value that no message carries is a mistake of the command line."""
+        deep = "{" * 40 + "1" + "}" * 40
+        ended = self.shell.run("call", ADDRESS, "@bank", "PUT", deep)
+        self.assertEqual((ended.status, ended.out), (failures.USAGE, ""))
+        self.assertIn("PackError: ", ended.err)
 
 
 class WriteTests(SynchronousTestCase):

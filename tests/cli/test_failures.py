@@ -32,8 +32,14 @@ class FailureTests(SynchronousTestCase):
     def test_reasons(self) -> None:
         """A reason is one line; of a lost answer it says that the call may have run."""
         self.assertEqual(
-            failures.reason(errors.CallTimeout("no answer\nin 5 s")),
+            failures.reason(errors.CallTimeout("no answer\nin 5 s"), runs=True),
             "CallTimeout: no answer; in 5 s (it may have run)",
         )
-        self.assertEqual(failures.reason(errors.PeerDown("x")), "PeerDown: x")
-        self.assertLess(len(failures.reason(ValueError("x" * 10_000))), 2100)
+        for error, runs in (
+            (errors.PeerDown("x"), True),
+            (errors.LinkLost("x"), False),
+        ):
+            said = f"{type(error).__name__}: x"
+            self.assertEqual(failures.reason(error, runs), said)
+        self.assertEqual(failures.reason(CancelledError(), runs=False), "interrupted")
+        self.assertLess(len(failures.reason(ValueError("x" * 10_000), True)), 2100)
