@@ -27,8 +27,9 @@ from .invariants import Broken
 from .nodes import MemoryMaster
 from .walkers import Walker
 
-#: The bytes of some messages between the nodes of a cluster: they travel in parts.
-LARGE = 80_000
+#: How many characters are behind the numbers of some messages: about as many as make a
+#: message large, and more.
+PADDINGS = (32_700, 32_768, 80_000)
 
 
 class Simulation(Course):
@@ -98,6 +99,8 @@ class ClusterSimulation(Course):
         limits: Limits | None = None,
     ) -> None:
         super().__init__(seed, "cluster", numbers, limits)
+        #: What becomes of messages for a node that is absent.
+        self._absent = "fail" if seed % 3 == 2 else "wait"
 
     def _places(self) -> list[str]:
         return [place for number in self.numbers for place in _addresses(number)]
@@ -109,6 +112,7 @@ class ClusterSimulation(Course):
             limits=self._limits,
             cluster_listen=_addresses(number),
             cluster_nodes={f"node{n}": _addresses(n)[0] for n in self.numbers},
+            cluster_absent=self._absent,
         )
 
     def _way(self, source: str, target: str, by_handle: bool) -> Way:
@@ -122,14 +126,20 @@ class ClusterSimulation(Course):
         return partial(cluster.send, node, far), partial(cluster.call, node, far)
 
     def _disturb(self) -> None:
-        """One node learns that another one is at one of its addresses."""
+        """One node learns that another one is elsewhere, or is not for a while."""
         service = self._random.choice(self.nodes.services)
         number = self._random.choice(self.numbers)
         address = self._random.choice(_addresses(number))
-        service.node.client().cluster.reload({f"node{number}": address})
+        reload = service.cluster.reload
+        if self._random.random() < 0.5:
+            reload({f"node{number}": False})
+            self.nodes.run(self._random.choice([0.0, 0.5, 3.0]))
+        reload({f"node{number}": address})
 
     def _padding(self) -> tuple[str, ...]:
-        return ("x" * LARGE,) if self._random.random() < 0.1 else ()
+        if self._random.random() < 0.1:
+            return ("x" * self._random.choice(PADDINGS),)
+        return ()
 
 
 def _addresses(number: int) -> list[str]:
