@@ -224,6 +224,7 @@ def story(table: Table) -> None:
     first.end(-signal.SIGKILL)
     thinking.expect("LinkLost: .*it may have run")
     thinking.end(4)
+    guest.expect("lost the link to node rates")
 
     say("another node takes its place; a call that came before waits for it")
     waiting = shell(f"call --timeout 30 {guest_at} @guest ASK 3")

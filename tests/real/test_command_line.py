@@ -1,8 +1,9 @@
-"""`skynet-tw` with a real Skynet node."""
+"""`skynet-tw` and the demo of a cluster, with a real Skynet node."""
 
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -64,3 +65,19 @@ class ShopTests(RealCase):
         await process.stop("KILL")
         status, out, err = await self.run_command("ping", shop)
         self.assertEqual((status, out), (3, ""), err)
+
+
+class DemoTests(RealCase):
+    """``make demo-cluster``."""
+
+    async def test_demo(self) -> None:
+        """All that the demo shows is as it should be."""
+        script = str(ROOT / "examples" / "demo_cluster.py")
+        demo = NodeProcess.start(
+            reactor, [sys.executable, script], SKYNET_PEER=str(PEER)
+        )
+        self.addCleanup(demo.stop, "KILL")
+        self.assertEqual(await demo.wait(), 0, demo.output)
+        self.assertNotIn("Traceback", demo.output)
+        for name in ("shop", "rates1", "rates2", "guest", "shell", "table"):
+            self.assertRegex(demo.output, rf"(?m)^{name} +\| ")
