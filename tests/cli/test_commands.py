@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -60,6 +61,10 @@ class Bank(Actor):
         return len(self.got)
 
     @command
+    async def HANG(self) -> None:
+        await Deferred()
+
+    @command
     def SIZE(self, value: str) -> tuple[int, str]:
         return len(value), value
 
@@ -89,10 +94,23 @@ class ShellTests(SynchronousTestCase):
         """A node that nobody reaches in time was not reached, and nothing is left."""
         network = self.shell.nodes.network
         network.silence(ADDRESS)
-        begin = network.clock.seconds()
+        late = network.clock.seconds() + 2
         ended = self.shell.run("call", "--timeout", "2", ADDRESS, "@bank", "PUT", "1")
         self.assertEqual((ended.status, ended.out), (failures.UNREACHED, ""))
-        self.assertAlmostEqual(network.clock.seconds() - begin, 2, delta=0.1)
+        self.assertLess(abs(network.clock.seconds() - late), 0.1)
+
+    def test_late(self) -> None:
+        """A call that is not answered in time may have run, whoever is silent."""
+        network = self.shell.nodes.network
+        silent = "127.0.0.1:7001"
+        network.server(silent).listen(Factory.forProtocol(Protocol))
+        for address in (ADDRESS, silent):
+            late = network.clock.seconds() + 2
+            words = ("call", "--timeout", "2", address, "@bank", "HANG")
+            ended = self.shell.run(*words)
+            self.assertEqual((ended.status, ended.out), (failures.UNCERTAIN, ""))
+            self.assertIn("(it may have run)", ended.err)
+            self.assertLess(abs(network.clock.seconds() - late), 0.1)
 
     def test_unpackable(self) -> None:
         """A value that no message carries is a mistake of the command line."""
