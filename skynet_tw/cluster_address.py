@@ -29,7 +29,10 @@ class ClusterAddress:
 
     def __str__(self) -> str:
         target = self.target
-        return f"{self.node}{f':{target:08x}' if isinstance(target, int) else target}"
+        if isinstance(target, int):
+            target = f":{target:08x}"
+        # What has no sign of its own is a global name.
+        return f"{self.node}{'' if target[0] in '@.:' else ':'}{target}"
 
 
 def cluster_address(node: Any, target: Any) -> ClusterAddress:

@@ -145,7 +145,7 @@ class Agents:
         self._end = end
         self.max_payload = max_payload
         #: Whether messages of a cluster are unpacked as all others of this node are.
-        self._one_codec = core.unpack is seri.unpack
+        self.one_codec = core.unpack is seri.unpack
         #: Requests for names that nobody has while the node boots, by address.
         self._early: dict[int | str, deque[tuple[ActorCell, Request]]] = {}
         self._early_size = 0
@@ -197,7 +197,7 @@ class Agents:
                 if (
                     cell is None
                     or cell.gated
-                    or not self._one_codec
+                    or not self.one_codec
                     or len(cell.mailbox) >= cell.room
                     or self._early
                 ):
@@ -251,14 +251,14 @@ class Agents:
         """
         _address, session, body, push = request
         cell = self._cells.get(target)
-        if cell is None and isinstance(target, str) and target.startswith("."):
+        if cell is None and isinstance(target, str) and self._is_own(target):
             what = shown(target, 80)
             raise NoSuchName(f"no actor of this node is called {what}")
         source = int(agent.handle)
         return_to: ClusterRequest | None = None
         if not push:
             return_to = ClusterRequest(self, agent, agent.actor.client, session)
-        if cell is not None and not self._one_codec:
+        if cell is not None and not self.one_codec:
             cell.put((_LUA, source, return_to, seri.unpack(body)))
         elif cell is not None and not cell.gated:
             cell.put((_LUA, source, return_to, body))
@@ -275,6 +275,10 @@ class Agents:
             asked.addCallbacks(
                 return_to.succeed, lambda failure: return_to.fail(failure.value)
             )
+
+    def _is_own(self, name: str) -> bool:
+        """Whether only an actor of this node can have a name."""
+        return name.startswith(".") or self._core.harbor == 0
 
     def _is_near(self, target: int | str) -> bool:
         return isinstance(target, int) and target >> 24 == self._core.harbor

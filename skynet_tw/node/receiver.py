@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .. import seri
+from ..errors import UnpackError
+from ..handle import MAX_INDEX
 from ..interfaces import Frame, IClient, ILink, Peer, Request
+from ..message import PType
 from .agents import Agents
 from .cells import Cells
 from .core import Core
@@ -15,6 +19,8 @@ from .incoming import Incoming
 from .names import Names
 from .outgoing import Outgoing
 from .requests import Call, Stage
+
+_ERROR = int(PType.ERROR)
 
 
 class Receiver:
@@ -88,6 +94,30 @@ class ClusterReceiver(Receiver):
         self._agents = agents
 
     # Nodes that are called
+
+    def frames_received(self, peer: Peer, frames: list[Frame]) -> None:
+        """Take the answers of one read to those who wait for them."""
+        if self._agents.one_codec:
+            self._incoming.frames_received(frames)
+            return
+        for _source, destination, session, payload in frames:
+            index = destination & MAX_INDEX
+            call = self._call(self._core.harbor << 24 | index, session)
+            if call is None:
+                self._core.ledger.answer_late()
+            elif destination >> 24 == _ERROR:
+                # Text, which all read alike.
+                call.caller.put_packed_answer(_ERROR, 0, session, payload)
+            else:
+                self._answer(call, payload)
+        self._core.scheduler.run()
+
+    def _answer(self, call: Call, payload: bytes) -> None:
+        """Put the values of an answer into its caller's mailbox."""
+        try:
+            call.answer(0, seri.unpack(payload))
+        except UnpackError as error:
+            call.fail(error)
 
     def is_wanted(self, peer: Peer) -> bool:
         """Whether messages wait for the link to a node, or calls for its answers."""

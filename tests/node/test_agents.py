@@ -184,7 +184,7 @@ class CodecTests(RequestTests):
         world = super().world(*args, **rest)
         world.node._core.unpack = _refuse
         agents = world.node._clustering._agents  # type: ignore[union-attr]
-        agents._one_codec = False
+        agents.one_codec = False
         return world
 
     def test_push(self) -> None:

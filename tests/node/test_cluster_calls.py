@@ -122,6 +122,7 @@ class CallTests(ClusterTestCase):
         self.assertNotEqual(anything, self.client.handle)
         self.assertEqual(str(address), f"db{self.client.handle}")
         self.assertEqual(str(ClusterAddress("db", "@bank")), "db@bank")
+        self.assertEqual(str(ClusterAddress("db", "BANK")), "db:BANK")
 
     def test_query(self) -> None:
         """The owner of a name is asked for at address 0, and is an address there."""

@@ -23,7 +23,7 @@ from .protocol import ClusterConnection
 from .routing import Route
 
 #: Bytes of large messages that are written between two looks at the transport.
-ROOM = 128 * 1024
+ROOM = 64 * 1024
 
 #: More than there can be of them.
 EVERYTHING = 1 << 62
@@ -75,6 +75,8 @@ class NodeLink:
         #: Of each session on the connection: who called, and his session.  None for a
         #: probe.
         self._calls: dict[int, tuple[int, int] | None] = {}
+        #: Whether the boot waits for it.
+        self.is_required = False
         #: How it is reached.
         self.route = Route(
             name,
@@ -214,7 +216,10 @@ class NodeLink:
         self._check_room()
 
     def free(self) -> None:
-        """The transport can take more."""
+        """The transport can take more: what waits in the node goes before the parts."""
+        if self._full and self._core.waiting <= MAX_HELD:
+            self._full = False
+            self._around.receiver.link_ready(self.peer, self)
         self.flush()
 
     def closed(self, connection: ClusterConnection, reason: str) -> None:
@@ -247,7 +252,11 @@ class NodeLink:
     @property
     def is_wanted(self) -> bool:
         """Whether anything is for the node, or waits for it."""
-        return self._core.busy or self._around.receiver.is_wanted(self.peer)
+        return (
+            self.is_required
+            or self._core.busy
+            or self._around.receiver.is_wanted(self.peer)
+        )
 
     def close(self, reason: str) -> None:
         """Close the connection; what is not written waits for another one."""
@@ -277,14 +286,9 @@ class NodeLink:
             dropped, self._core.dropped = self._core.dropped, 0
             self._around.receiver.pushes_dropped(self.peer, dropped)
 
-    def abort(self) -> None:
-        """Close at once what is not closed yet."""
-        if self._connection is not None:
-            self._connection.abort("this node leaves")
-
     def _not_reached(self, error: str) -> None:
         """An attempt to reach the node failed."""
-        if not self._around.waiting:
+        if not self._around.waiting and not self.is_required:
             self.route.stop()
             self.end(error)
             self._around.receiver.peer_absent(self.peer, error)

@@ -133,10 +133,12 @@ class Nodes:
             route.address = address
             if route.is_used:
                 link.close(f"the node is at {address} now")
-        if link.is_wanted:
-            self.want_or_refuse(name)
+        if link.is_required:
+            route.reach()
+        elif link.is_wanted:
+            self._want_or_refuse(name)
 
-    def want_or_refuse(self, name: str) -> None:
+    def _want_or_refuse(self, name: str) -> None:
         """Something waits for a node: reach it, or refuse that."""
         try:
             self.want(name)
@@ -158,13 +160,24 @@ class Nodes:
                 raise PeerDown(f"no node table has the node {name}")
             self.reach(name)
 
-    def reach(self, name: str) -> None:
+    def reach(self, name: str) -> NodeLink:
         """Make a link to a node, as soon as it is known where that is."""
         link = self._links.get(name)
         if link is None:
             link = self._links[name] = NodeLink(name, self)
             link.route.address = self._table.address(name)
         link.route.reach()
+        return link
+
+    def require(self, names: Iterable[str]) -> None:
+        """Keep trying to reach these, whether anything is for them or not."""
+        for name in names:
+            self.reach(name).is_required = True
+
+    def reached(self) -> None:
+        """Those that were required are linked: from now on they are as all others."""
+        for link in self._links.values():
+            link.is_required = False
 
     def linked(self) -> list[str]:
         """List the nodes that are linked, in order."""
@@ -208,4 +221,4 @@ class Nodes:
     def abort(self) -> None:
         """Close at once what is not closed yet."""
         for link in self._links.values():
-            link.abort()
+            link.route.abort()

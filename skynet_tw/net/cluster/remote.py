@@ -139,14 +139,13 @@ class Cluster:
             await directory.start(self._nodes.found, own)
         for where in self._listen:
             await self.open(where)
-        for name in self._required:
-            self._nodes.reach(name)
+        self._nodes.require(self._required)
         self.changed()
         await self._reached.when()
 
     def waiting_for(self) -> list[str]:
         """Say in words what `reach` still waits for, and why."""
-        if not self._reaching or self._reached.is_done:
+        if not self._reaching:
             return []
         found = self._directory and self._directory.waiting_for()
         if found:
@@ -157,6 +156,8 @@ class Cluster:
     def changed(self) -> None:
         """A node is linked, or it was not reached."""
         if self._reaching and not self._nodes.missing(self._required):
+            self._reaching = False
+            self._nodes.reached()
             self._reached.fire()
 
     def serve(self) -> None:

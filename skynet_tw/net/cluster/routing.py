@@ -63,6 +63,7 @@ class Route:
         self._dialer: Dialer | None = None
         #: The last attempt, which may have become a connection.
         self._connection: ClusterConnection | None = None
+        self._early: list[str] | None = None
         self._closing = OneShot()
         self._closing.fire()
 
@@ -88,7 +89,13 @@ class Route:
                 around.retry_policy,
                 self._attempt_failed,
             )
+            # An attempt may fail before the dialer has wholly started, and cannot be
+            # stopped before that.
+            self._early = []
             self._dialer.start()
+            early, self._early = self._early, None
+            for error in early:
+                self._failed(error)
 
     def linked(self) -> None:
         """The attempt succeeded."""
@@ -98,7 +105,10 @@ class Route:
 
     def _attempt_failed(self, error: str) -> None:
         self.why_absent = error
-        self._failed(error)
+        if self._early is not None:
+            self._early.append(error)
+        else:
+            self._failed(error)
 
     def _attempt(self) -> ClusterConnection:
         self._connection = self._build()
@@ -126,6 +136,11 @@ class Route:
             close_within(
                 around.limits.close, around.clock, [dialer.stop()], abort
             ).addCallback(closed)
+
+    def abort(self) -> None:
+        """Close at once what is not closed yet."""
+        if self._connection is not None:
+            self._connection.abort("this node leaves")
 
     def when_closed(self) -> Deferred[None]:
         """Fire when no connection is being closed."""
