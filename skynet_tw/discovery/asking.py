@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.discovery.test_dns -*-
+# -*- test-case-name: tests.discovery.test_dns,tests.discovery.test_etcd_away -*-
 """What all who ask an engine over the network need: pauses, limits and reasons."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.discovery.test_etcd -*-
+# -*- test-case-name: tests.discovery.test_etcd,tests.discovery.test_etcd_away -*-
 """Nodes that find each other through etcd, and leave it when they die.
 
 Each name is a key, ``/skynet/nodes/NAME``, with the address as its value.  The view is

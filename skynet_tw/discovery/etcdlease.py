@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.discovery.test_etcd -*-
+# -*- test-case-name: tests.discovery.test_etcd_names -*-
 """What a node publishes of itself in etcd, as long as it lives.
 
 All its names hang on one lease, which the node keeps alive.  If it dies, etcd deletes

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.discovery.test_etcd -*-
+# -*- test-case-name: tests.discovery.test_gateway,tests.discovery.test_etcd_away -*-
 """A gateway that takes a JSON object and answers with one, or with one in each line."""
 
 from __future__ import annotations
