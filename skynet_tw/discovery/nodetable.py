@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from .. import addresses, luafile
 from ..errors import BadAddress
 from ..reasons import one_line
 from ..text import shown
+from .interfaces import Addresses
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -96,21 +97,19 @@ def parse(data: bytes, path: str) -> NodeTable:
         raise ValueError(f"{named}: {one_line(str(error))}") from error
 
 
-def lua_table(
-    nodes: Mapping[str, str], gone: Iterable[str] = ()
-) -> dict[str, str | bool]:
+def lua_table(nodes: Addresses, gone: Iterable[str] = ()) -> dict[str, str | bool]:
     """What ``cluster.reload`` of a Lua node takes: it merges that into its own table.
 
     A Lua node dials ``host:port`` only.  A node that has an endpoint string in place
     of it is left out.
 
-    :param nodes: the names and addresses of those that are there.
-    :param gone: the names of those that are not any more; they become false, unless
-        they are back among *nodes*.
+    :param nodes: a view, as a directory tells it.
+    :param gone: the names of those that were in earlier views; they become false,
+        unless they are back among *nodes*.
     """
     table: dict[str, str | bool] = dict.fromkeys(gone, False)
     for name, address in nodes.items():
-        if _dialed_by_lua(address):
+        if isinstance(address, bool) or _dialed_by_lua(address):
             table[name] = address
     return table
 

@@ -153,6 +153,14 @@ class LuaTableTests(DirectoryCase):
         table = lua_table({"db": "h:1", "web": "[::1]:2"}, ["old", "db"])
         self.assertEqual(table, {"db": "h:1", "web": "[::1]:2", "old": False})
 
+    def test_view(self) -> None:
+        """What a view says of absent nodes and options is told to them as well."""
+        view = parse(LUA.encode(), "nodes.lua").view
+        expected = {"db": "10.0.0.1:2528", "web": "[::1]:80"}
+        self.assertEqual(
+            lua_table(view), {**expected, "old": False, "__nowaiting": True}
+        )
+
     def test_endpoints(self) -> None:
         """What a Lua node cannot dial is left out."""
         self.assertEqual(lua_table({"db": "unix:/run/db", "x": "?"}), {})
