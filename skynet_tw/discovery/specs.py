@@ -46,8 +46,7 @@ def _dns(text: str, reactor: Any) -> INodeDirectory:
 
 def _etcd(text: str, reactor: Any) -> INodeDirectory:
     try:
-        from twisted.web.client import Agent
-
+        from .agent import http_agent
         from .etcd import EtcdDirectory
     except ImportError as error:
         package = (error.name or "treq").partition(".")[0]
@@ -55,8 +54,7 @@ def _etcd(text: str, reactor: Any) -> INodeDirectory:
             f"etcd needs the package {package}: pip install 'skynet_tw[etcd]'"
         ) from error
     urls = [url.strip() for url in text.split(",")]
-    # One connection for each request: none waits that etcd may have closed meanwhile.
-    return EtcdDirectory(urls, Agent(reactor, connectTimeout=3), reactor)
+    return EtcdDirectory(urls, http_agent(reactor), reactor)
 
 
 _KINDS = {"etcd": _etcd, "dns": _dns, "file": _file}

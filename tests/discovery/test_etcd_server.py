@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.trial import util
 from twisted.trial.unittest import TestCase
-from twisted.web.client import Agent
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from skynet_tw.discovery.agent import http_agent
 from skynet_tw.discovery.etcd import EtcdDirectory
 from skynet_tw.discovery.interfaces import Addresses
 from skynet_tw.errors import BootFailed, DirectoryFailed
@@ -58,7 +58,7 @@ class Cable:
     """An HTTP agent that can be cut off."""
 
     def __init__(self) -> None:
-        self._agent = Agent(net, connectTimeout=3)
+        self._agent = http_agent(net)
         self.is_cut = False
 
     def request(
@@ -131,8 +131,7 @@ class EtcdTests(TestCase):
 
     async def test_alive(self) -> None:
         """A node that lives stays, however short its lease."""
-        told = Told()
-        await self.node({"n1": "h:1"}, told)
+        await self.node({"n1": "h:1"}, Told())
         other = Told()
         await self.node({}, other)
         # Until etcd has ended a lease of the same length, which nobody keeps.
