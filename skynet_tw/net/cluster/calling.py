@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """The link to one node of a cluster: made when it is needed, and made again."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """The nodes that we call: where each is, and its link."""
 
 from __future__ import annotations

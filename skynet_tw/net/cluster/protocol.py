@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """Connections of a cluster: one that calls a node, one by which a node calls us."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """A node's part in a cluster: its ports, its clients, and its links to other nodes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """How a node of a cluster is reached: where it is, and one attempt at a time."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.net.test_cluster -*-
+# -*- test-case-name: tests.network.test_cluster -*-
 """Nodes that call us: the connections to our ports."""
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""Where the nodes of a cluster are, as far as a node has been told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from skynet_tw.errors import BadAddress
+from skynet_tw.net.cluster.table import NodeTable
+
+
+class NodeTableTests(SynchronousTestCase):
+    """What a directory finds, and what a program says."""
+
+    def setUp(self) -> None:
+        self.table = NodeTable()
+        self.table.find({"db": "h:1", "web": "h:2"})
+
+    def test_views_replace(self) -> None:
+        """The view of a directory replaces its last one."""
+        self.table.find({"db": "h:3"})
+        self.assertEqual(self.table.address("db"), "h:3")
+        self.assertIsNone(self.table.address("web"))
+        self.assertFalse(self.table.is_removed("web"))
+
+    def test_told_counts_more(self) -> None:
+        """What a program says is merged, and counts more than what is found."""
+        self.table.tell({"db": "t:1"})
+        self.table.tell({"old": False})
+        self.table.find({"db": "h:9", "old": "h:8"})
+        self.assertEqual(self.table.address("db"), "t:1")
+        self.assertIsNone(self.table.address("old"))
+        self.assertTrue(self.table.is_removed("old"))
+        self.table.tell({"db": None, "old": None, "nobody": None})
+        self.assertEqual(self.table.address("db"), "h:9")
+        self.assertEqual(self.table.address("old"), "h:8")
+
+    def test_waiting(self) -> None:
+        """A table says whether absent nodes are waited for; else the node does."""
+        for waiting in (True, False):
+            table = NodeTable(waiting)
+            self.assertIs(table.waiting, waiting)
+            table.find({"__nowaiting": True})
+            self.assertFalse(table.waiting)
+            table.tell({"__nowaiting": False})
+            self.assertTrue(table.waiting)
+            table.tell({"__nowaiting": None})
+            table.find({})
+            self.assertIs(table.waiting, waiting)
+
+    def test_nonsense(self) -> None:
+        """What means nothing is refused as a whole, and changes nothing."""
+        bad: list[Any] = [
+            {"db": "h:9", "x": 1},
+            {"db": "h:9", "x": True},
+            {"db": "h:9", "": "h:1"},
+            {"db": "h:9", 3: "h:1"},
+            {"db": "h:9", "x": ""},
+            {"db": "h:9", "x": b"h:1"},
+        ]
+        for entries in bad:
+            self.assertRaises(BadAddress, self.table.find, entries)
+            self.assertRaises(BadAddress, self.table.tell, entries)
+            self.assertEqual(self.table.address("db"), "h:1")
