@@ -60,7 +60,10 @@ class Echo(Profiled):
         self.spawned: list[int] = []
         self.reset()
         for name in names:
-            await self.register(name)
+            if name.startswith("@"):
+                await self.cluster.register(name[1:])
+            else:
+                await self.register(name)
         if names:
             self._profile()
 
@@ -229,7 +232,14 @@ class Load(Profiled):
         return seconds, cpu, times
 
     def _way(self, dest: str) -> tuple[Callable[..., Any], Callable[..., None]]:
-        """How *dest* is called, and how it is sent to: functions of the values only."""
+        """How *dest* is called, and how it is sent to: functions of the values only.
+
+        :param dest: a name of this network, or NODE@NAME for one of a cluster.
+        """
+        node, at, name = dest.partition("@")
+        if at:
+            call, send = self.cluster.call, self.cluster.send
+            return partial(call, node, at + name), partial(send, node, at + name)
         return partial(self.call, dest), partial(self.send, dest)
 
     async def _measure_calls(

@@ -47,6 +47,13 @@ class CommandLineTests(TestCase):
             spread = result["ours"][field]
             self.assertEqual(list(spread), ["median", "min", "max"], field)
 
+    async def compare(self, fields: str, *arguments: str) -> None:
+        """Run one on both sides; each of the fields is there twice, and its ratio."""
+        result = await self.run_one(*arguments, "--against", "real")
+        for field in fields.split():
+            for side in ("ours", "real", "ratio"):
+                self.assertIn(field, result[side])
+
     async def test_call_local(self) -> None:
         """Calls within a node have a rate, a CPU time and latencies."""
         fields = "calls_per_s cpu_us_per_call p50_us p99_us max_us"
@@ -66,10 +73,18 @@ class CommandLineTests(TestCase):
 
     async def test_against_real(self) -> None:
         """Real Skynet does the same, and each number has a ratio."""
-        result = await self.run_one("call", "--count", "100", "--against", "real")
-        for field in ("calls_per_s", "cpu_us_per_call", "p50_us", "p99_us", "max_us"):
-            for side in ("ours", "real", "ratio"):
-                self.assertIn(field, result[side])
+        fields = "calls_per_s cpu_us_per_call p50_us p99_us max_us"
+        await self.compare(fields, "call", "--count", "100")
+
+    async def test_cluster(self) -> None:
+        """Over a cluster both sides call, push, and send large strings."""
+        layer = ("--layer", "cluster")
+        fields = "calls_per_s cpu_us_per_call p50_us"
+        await self.compare(fields, "call", *layer, "--inflight", "1", "--count", "100")
+        fields = "messages_per_s cpu_us_per_message"
+        await self.compare(fields, "send", *layer, "--count", "100")
+        fields = "mb_per_s cpu_us_per_mb"
+        await self.compare(fields, "payload", *layer, "--count", "4")
 
     async def test_send(self) -> None:
         """One-way messages are counted where they arrive."""
