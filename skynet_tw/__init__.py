@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cluster_address import ClusterAddress
     from .compose import make_node
     from .errors import (
         BadAddress,
@@ -41,6 +42,7 @@ __all__ = [
     "BadAddress",
     "BootFailed",
     "CallTimeout",
+    "ClusterAddress",
     "DirectoryFailed",
     "Handle",
     "Limits",
@@ -67,6 +69,7 @@ __all__ = [
 
 # Loaded on first use: whoever wants `skynet_tw.seri` alone does not load Twisted.
 _HOMES = {
+    ".cluster_address": ["ClusterAddress"],
     ".compose": ["make_node"],
     ".handle": ["Handle"],
     ".message": ["PType"],
