@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from struct import pack as number
 from typing import Any
 
@@ -322,24 +323,61 @@ class PortTests(ClusterCase):
                 self.nodes.run(1.0)
                 self.assertEqual(self.nodes.network.connections(SERVER), 1)
 
-    def test_unfinished(self) -> None:
-        """Thousands of large messages that never end keep no more than the limit."""
-        with self.world():
-            teller = self.stranger()
-            tracemalloc.start()
-            self.addCleanup(tracemalloc.stop)
+    def kept_of(self, sayings: Iterable[bytes], teller: Teller | None = None) -> int:
+        """How many bytes the node keeps of what a stranger says.
+
+        Nothing of it is remembered here.
+        """
+        teller = teller or self.stranger()
+        tracemalloc.start()
+        try:
             before, _ = tracemalloc.get_traced_memory()
-            for session in range(1, 5001):
-                total = (1 << 20, 0xFFFFFFFF)[session % 2]
-                super(Teller, teller).say(
-                    large("@service", session, total, session % 3 == 0)
-                    + part(session, bytes(20_000), False)
-                )
-                if session % 100 == 0:
-                    self.nodes.run(0.01)
+            for said in sayings:
+                Stranger.say(teller, said)
+                self.nodes.run(0.01)
             after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return after - before
+
+    def test_unfinished(self) -> None:
+        """Thousands of large messages that never end keep no more than some of them."""
+
+        def begun(session: int) -> bytes:
+            total = (40_000, 1 << 20, 0xFFFFFFFF)[session % 3]
+            first = large("@service", session, total, session % 5 == 0)
+            return first + part(session, bytes(20_000), False)
+
+        with self.world():
+            kept = self.kept_of(map(begun, range(1, 5001)))
             # All of them would be a hundred million bytes.
-            self.assertLess(after - before, 20_000_000)
+            self.assertLess(kept, 20_000_000)
+            self.assert_undisturbed()
+
+    def test_unfinished_bytes(self) -> None:
+        """A few that are huge keep no more than the limit of all that they announce."""
+        sessions = range(1, 41)
+        beginnings = (large("@service", n, 4 << 20, False) for n in sessions)
+        parts = (part(n, bytes(50_000), False) for _ in range(20) for n in sessions)
+        with self.world():
+            kept = self.kept_of(chain(beginnings, parts))
+            # A million bytes of each of the 16 that 64 MiB have room for.
+            self.assertLess(kept, 25_000_000)
+            self.assert_undisturbed()
+
+    def test_wrong_totals(self) -> None:
+        """A large message that is shorter or longer than it said runs nothing."""
+        body = pack("ECHO", "x" * 40_000)
+        with self.world():
+            teller, handled = self.stranger(), self.service.handled
+            for session, wrong in enumerate((-1, 1, -40_000, 1 << 20), 1):
+                teller.say(large("@service", session, len(body) + wrong, False))
+                teller.say(part(session, body[:20_000], False))
+                teller.say(part(session, body[20_000:], True))
+            self.nodes.run(0.2)
+            self.assertEqual(self.service.handled, handled)
+            answers = wire.ResponseReader().feed(teller.heard)
+            self.assertEqual([type(it) for it in answers], [wire.Failure] * 4)
             self.assert_undisturbed()
 
     def test_ends_without_beginnings(self) -> None:
@@ -369,16 +407,34 @@ class PortTests(ClusterCase):
             teller = self.stranger()
             transport: Any = teller.transport
             transport.pauseProducing()
-            tracemalloc.start()
-            self.addCleanup(tracemalloc.stop)
-            before, _ = tracemalloc.get_traced_memory()
-            for session in range(1, 2001):
-                asked = request("@service", session, pack("LARGE", 100_000))
-                super(Teller, teller).say(asked)
-                if session % 10 == 0:
-                    self.nodes.run(0.01)
-            after, _ = tracemalloc.get_traced_memory()
-            self.assertLess(after - before, 80 * 1024 * 1024)
+            asked = (
+                request("@service", session, pack("LARGE", 100_000))
+                for session in range(1, 2001)
+            )
+            self.assertLess(self.kept_of(asked, teller), 80 << 20)
+            self.assert_undisturbed()
+
+
+class CrowdTests(ClusterCase):
+    """More connections than a port takes."""
+
+    connections = ConnectionLimits(clients=16)
+
+    def test_a_thousand(self) -> None:
+        """Those beyond the limit are closed at once; one that ends makes room."""
+        with self.world():
+            crowd = [self.stranger() for _ in range(1000)]
+            self.nodes.run(0.1)
+            inside = [teller for teller in crowd if teller.lost is None]
+            self.assertEqual(len(inside), 15)
+            self.assertEqual(inside, crowd[:15])
+            self.assert_undisturbed()
+            inside[0].leave("close")
+            self.nodes.run(0.1)
+            late = self.stranger()
+            late.say(request("@service", 1, pack("ECHO", 1)))
+            self.nodes.run(0.1)
+            self.assertEqual(late.answered(), Counter([1]))
             self.assert_undisturbed()
 
 
