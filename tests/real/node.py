@@ -3,6 +3,7 @@
     python node.py --harbor 1 --master H:P --address H:P --standalone H:P \
         --start "probe PROBE"
 
+With ``--tree DIR`` it is the Skynet that was built in DIR, and any Python will do.
 Skynet's log goes to stdout. The process ends when Skynet does (``abort``, or a
 boot that failed) and at once on SIGTERM or SIGINT.
 """
@@ -15,9 +16,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-
-import pyskynet  # importing it loads Skynet's core into this process
-from pyskynet import boot, skynet_py_main
+from typing import NoReturn
 
 SERVICES = Path(__file__).resolve().parent / "services"
 PR_SET_PDEATHSIG = 1
@@ -48,6 +47,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--services", type=Path, default=SERVICES, metavar="DIR")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
+        "--tree", type=Path, metavar="DIR", help="Skynet's own tree, which is built"
+    )
+    parser.add_argument(
         "--arg",
         action="append",
         default=[],
@@ -62,9 +64,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def environment(options: argparse.Namespace) -> dict[str, str]:
+def environment(options: argparse.Namespace, root: str) -> dict[str, str]:
     """Skynet's configuration, as its own main program would have read it."""
-    root = os.path.realpath(boot.SKYNET_ROOT)
     env = {
         "thread": str(options.threads),
         "harbor": str(options.harbor),
@@ -90,11 +91,12 @@ def environment(options: argparse.Namespace) -> dict[str, str]:
     return env
 
 
-def main(argv: list[str]) -> None:
-    options = parse(argv)
-    if options.with_parent:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    env = environment(options)
+def run_pyskynet(options: argparse.Namespace) -> NoReturn:
+    """Run the Skynet that pyskynet carries, in this process."""
+    import pyskynet  # importing it loads Skynet's core
+    from pyskynet import boot, skynet_py_main
+
+    env = environment(options, os.path.realpath(boot.SKYNET_ROOT))
     for key, value in env.items():
         pyskynet.setenv(key, value)
     config = SkynetConfig(
@@ -113,6 +115,27 @@ def main(argv: list[str]) -> None:
     core.skynet_py_join()
     # Python's own shutdown would meet gevent's half started loop.
     os._exit(0)
+
+
+def run_tree(options: argparse.Namespace) -> NoReturn:
+    """Become the Skynet of a tree that is built."""
+    root = os.path.realpath(options.tree)
+    env = environment(options, root)
+    env["cpath"] = env.pop("cservice")
+    # Its main program reads a file of Lua; this one is nowhere but in memory.
+    config = os.memfd_create("config", 0)
+    for key, value in env.items():
+        os.write(config, f"{key} = [==[{value}]==]\n".encode())
+    os.execv(f"{root}/skynet", ["skynet", f"/proc/self/fd/{config}"])
+
+
+def main(argv: list[str]) -> None:
+    options = parse(argv)
+    if options.with_parent:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if options.tree:
+        run_tree(options)
+    run_pyskynet(options)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from ..processes import ROOT, NodeProcess
 
 #: The environment that ``make_peer.sh`` makes.
 PEER = Path(os.environ.get("SKYNET_PEER", ROOT / ".peer"))
+
+#: A tree of Skynet that was built, to be the real nodes instead; by hand only.
+HEAD = os.environ.get("SKYNET_HEAD", "")
 
 
 def free_address() -> str:
@@ -76,7 +80,7 @@ class RealCase(TestCase):
     timeout = 120
 
     def setUp(self) -> None:
-        if not (PEER / "stamp").exists():
+        if not HEAD and not (PEER / "stamp").exists():
             self.fail(f"no real Skynet in {PEER}; `make peer` makes it")
         self.failures: list[Exception] = []
 
@@ -89,18 +93,24 @@ class RealCase(TestCase):
         address: str = "",
     ) -> NodeProcess:
         """Start a real node with one probe service, and wait until it is ready."""
-        snax = f"snax={ROOT / 'tests' / 'real' / 'services' / 'snax' / '?.lua'}"
         address = address or free_address()
         options = ["--harbor", str(harbor), "--master", master, "--address", address]
         if standalone:
             options += ["--standalone", master]
-        start = ["--start", " ".join(["probe", *names]), "--with-parent"]
-        options += ["--arg", snax]
-        python = str(PEER / "bin" / "python")
-        script = str(ROOT / "tests" / "real" / "node.py")
-        process = NodeProcess.start(reactor, [python, script, *options, *start])
-        self.addCleanup(process.stop, "KILL")
+        process = self.run_real(*options, "--start", " ".join(["probe", *names]))
         await process.wait_for("probe ready")
+        return process
+
+    def run_real(self, *options: str) -> NodeProcess:
+        """Run node.py with *options*; the test's end is the process's."""
+        snax = f"snax={ROOT / 'tests' / 'real' / 'services' / 'snax' / '?.lua'}"
+        python = sys.executable if HEAD else str(PEER / "bin" / "python")
+        script = str(ROOT / "tests" / "real" / "node.py")
+        arguments = [python, script, *options, "--arg", snax, "--with-parent"]
+        if HEAD:
+            arguments += ["--tree", HEAD]
+        process = NodeProcess.start(reactor, arguments)
+        self.addCleanup(process.stop, "KILL")
         return process
 
     def start_ours(

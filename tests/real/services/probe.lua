@@ -200,6 +200,26 @@ function command.CLUSTER(method, ...)
     return pcall(require("skynet.cluster")[method], ...)
 end
 
+-- CLUSTERFLOOD node dest n [size [every]]: n one-way messages ("COUNT", i) by
+-- cluster.send; each `every`th has size bytes more.
+function command.CLUSTERFLOOD(node, dest, n, size, every)
+    local cluster = require "skynet.cluster"
+    local padding = size and command.BLOB(size)
+    for i = 1, n do
+        if padding and i % every == 0 then
+            cluster.send(node, dest, "COUNT", i, padding)
+        else
+            cluster.send(node, dest, "COUNT", i)
+        end
+    end
+    return n
+end
+
+-- CLUSTERLEN node dest size -> what dest answers to ("LEN", size bytes)
+function command.CLUSTERLEN(node, dest, size)
+    return require("skynet.cluster").call(node, dest, "LEN", command.BLOB(size))
+end
+
 ---- life
 
 function command.SELF()
