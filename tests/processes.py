@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -63,12 +65,22 @@ class NodeProcess(ProcessProtocol):
         self._waits.append((compiled, waiting))
         return waiting
 
-    def stop(self, signal: str = "TERM") -> Deferred[int]:
+    def stop(self, by: str = "TERM") -> Deferred[int]:
         """Send a signal, and wait for the end."""
         if self.status is None:
             with suppress(ProcessExitedAlready):
-                self.transport.signalProcess(signal)  # type: ignore[union-attr]
+                self.transport.signalProcess(by)  # type: ignore[union-attr]
         return self.wait()
+
+    def freeze(self) -> None:
+        """Let it stand still, until `thaw`; all its threads do when this returns."""
+        pid = self.transport.pid  # type: ignore[union-attr]
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.transport.pid, signal.SIGCONT)  # type: ignore[union-attr]
 
     def wait(self) -> Deferred[int]:
         """Wait for the end; the exit status, or minus the signal's number."""

@@ -117,3 +117,19 @@ class Blocking(Actor):
     def stopped(self):
         print("hangs")
         time.sleep(1000)
+
+
+class Tally(Actor):
+    """Writes down what it has run, where the death of its node does not undo it."""
+
+    async def started(self, path):
+        self.file = open(path, "a", buffering=1)  # noqa: SIM115
+        await self.cluster.register("tally")
+
+    def stopped(self):
+        self.file.close()
+
+    @command
+    def RUN(self, i, *padding):
+        self.file.write(f"{i}\n")
+        return i

@@ -220,6 +220,41 @@ function command.CLUSTERLEN(node, dest, size)
     return require("skynet.cluster").call(node, dest, "LEN", command.BLOB(size))
 end
 
+-- CLUSTERBLOB node dest size -> whether dest answers to ("BLOB", size) as we would
+function command.CLUSTERBLOB(node, dest, size)
+    local blob = require("skynet.cluster").call(node, dest, "BLOB", size)
+    return blob == command.BLOB(size)
+end
+
+-- CLUSTERRUN node dest n workers -> the numbers of 1..n whose call ("RUN", i) was
+-- answered, and how many failed; so many workers call at a time.
+function command.CLUSTERRUN(node, dest, n, workers)
+    local cluster = require "skynet.cluster"
+    local main, running = coroutine.running(), workers
+    local answered, failed, i = {}, 0, 0
+    local function work()
+        while i < n do
+            i = i + 1
+            local ok, same = pcall(cluster.call, node, dest, "RUN", i)
+            if ok then
+                answered[#answered + 1] = same
+            else
+                failed = failed + 1
+                skynet.sleep(1)
+            end
+        end
+        running = running - 1
+        if running == 0 then
+            skynet.wakeup(main)
+        end
+    end
+    for _ = 1, workers do
+        skynet.fork(work)
+    end
+    skynet.wait(main)
+    return answered, failed
+end
+
 ---- life
 
 function command.SELF()
