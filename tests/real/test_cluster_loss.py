@@ -145,6 +145,21 @@ class RestartTests(ClusterCase):
         await self.real_node(address)
         self.assertEqual(await result, (count, True, count))
 
+    async def test_required(self) -> None:
+        """The boot of ours waits for a required node, and says so."""
+        address = free_address()
+        booting = self.start_node({"real": address}, cluster_require=["real"])
+        ready = booting.node.when_ready()
+
+        def cluster_stage() -> str:
+            stages = booting.node.boot_report()
+            return next(s.state for s in stages if s.stage == "cluster")
+
+        await self.until(lambda: cluster_stage() == "waiting")
+        await self.real_node(address)
+        await ready
+        self.assertEqual(cluster_stage(), "done")
+
     async def test_caller_dies(self) -> None:
         """The sender of a real node's messages ends with its connection."""
         ours, real = await self.pair()

@@ -51,6 +51,8 @@ class Nodes:
         self._table = NodeTable(waiting)
         self._table.find(table)
         self._links: dict[str, NodeLink] = {}
+        #: The nodes that the boot waits for.
+        self._needed: frozenset[str] = frozenset()
         # What the links share.
         self.clock = around.clock
         self.limits = around.limits
@@ -74,6 +76,10 @@ class Nodes:
     def waiting(self) -> bool:
         """Whether what is for an absent node waits for it."""
         return self._table.waiting
+
+    def needs(self, node: str) -> bool:
+        """Whether the boot waits for a link to a node."""
+        return node in self._needed
 
     # Where they are
 
@@ -178,6 +184,12 @@ class Nodes:
         """Those that were required are linked: from now on they are as all others."""
         for link in self._links.values():
             link.is_required = False
+
+    def need(self, names: Iterable[str]) -> None:
+        """Link these nodes, however long it takes; only these until the next call."""
+        self._needed = frozenset(names)
+        for name in self._needed:
+            self.reach(name)
 
     def linked(self) -> list[str]:
         """List the nodes that are linked, in order."""
