@@ -41,6 +41,11 @@ class _End(Generic[_Reader, _X]):
         return self._writer.busy
 
     @property
+    def under_way(self) -> int:
+        """How many large messages are not wholly written, of each lane one at most."""
+        return self._writer.under_way
+
+    @property
     def waiting(self) -> int:
         """Bytes of what waits: large messages, and what must not overtake them."""
         return self._writer.size

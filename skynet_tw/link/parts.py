@@ -207,6 +207,11 @@ class PartWriter:
         return session in self._unwritten
 
     @property
+    def under_way(self) -> int:
+        """How many large messages are not wholly written, of each lane one at most."""
+        return len(self._begun) + len(self._next)
+
+    @property
     def busy(self) -> bool:
         """Whether there is more than `take` gives without room."""
         return bool(self._begun or self._next)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from skynet_tw import BadAddress, PeerDown, RemoteError
+from skynet_tw import Actor, BadAddress, PeerDown, RemoteError, Start
 
 from .clusters import ANY, ClusterCase, ClusterProbe, body
 from .test_modern import NESTED
-from .world import free_address
+from .world import free_address, gatherResults
 
 #: What a call can carry, and what it is answered by a probe.
 VALUES: tuple[tuple[Any, ...], ...] = (
@@ -241,3 +241,26 @@ class OrderTests(ClusterCase):
             await call
         there = await ours.cluster.call("real", "@probe", "RESULT")
         self.assertEqual(there, (count, True, count))
+
+
+class LargeTests(ClusterCase):
+    """Small messages beside large ones of others."""
+
+    #: More bytes than the system's buffers hold.
+    SIZE = 15 * 1024**2
+
+    async def test_others_pass(self) -> None:
+        """A large request of one actor does not hold up the small ones of another."""
+        real = await self.real_node()
+        actors = [Start(ClusterProbe), Start(Actor)]
+        node = await self.our_node({"real": real.address}, actors=actors)
+        ours, other = (cell.actor for cell in node.node.actors())
+        assert isinstance(ours, ClusterProbe)
+        await ours.cluster.call("real", "@probe", "ECHO")
+        real.process.freeze()
+        large = ours.cluster.call("real", "@probe", "LEN", ours.BLOB(self.SIZE))
+        small = [other.cluster.call("real", "@probe", "ECHO", i) for i in range(1000)]
+        real.process.thaw()
+        self.assertEqual(await gatherResults(small), list(range(1000)))
+        self.assertFalse(large.called)
+        self.assertEqual(await large, self.SIZE)

@@ -52,6 +52,9 @@ class Surroundings(routing.Surroundings, Protocol):
     def waiting(self) -> bool:
         """Whether what is for an absent node waits for it."""
 
+    def needs(self, node: str) -> bool:
+        """Whether the boot waits for a link to a node."""
+
     def changed(self) -> None:
         """A link is up, or its node was not reached."""
 
@@ -75,8 +78,6 @@ class NodeLink:
         #: Of each session on the connection: who called, and his session.  None for a
         #: probe.
         self._calls: dict[int, tuple[int, int] | None] = {}
-        #: Whether the boot waits for it.
-        self.is_required = False
         #: How it is reached.
         self.route = Route(
             name,
@@ -216,10 +217,9 @@ class NodeLink:
         self._check_room()
 
     def free(self) -> None:
-        """The transport can take more: what waits in the node goes before the parts."""
-        if self._full and self._core.waiting <= MAX_HELD:
-            self._full = False
-            self._around.receiver.link_ready(self.peer, self)
+        """The transport can take more."""
+        # First of what waits in the node: a large message would fill all again.
+        self._check_room()
         self.flush()
 
     def closed(self, connection: ClusterConnection, reason: str) -> None:
@@ -251,12 +251,9 @@ class NodeLink:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is for the node, or waits for it."""
-        return (
-            self.is_required
-            or self._core.busy
-            or self._around.receiver.is_wanted(self.peer)
-        )
+        """Whether anything is for the node, or waits for it, or the boot does."""
+        around, name = self._around, self.peer
+        return self._core.busy or around.receiver.is_wanted(name) or around.needs(name)
 
     def close(self, reason: str) -> None:
         """Close the connection; what is not written waits for another one."""
@@ -288,13 +285,15 @@ class NodeLink:
 
     def _not_reached(self, error: str) -> None:
         """An attempt to reach the node failed."""
-        if not self._around.waiting and not self.is_required:
-            self.route.stop()
+        around = self._around
+        if not around.waiting:
+            if not around.needs(self.peer):
+                self.route.stop()
             self.end(error)
-            self._around.receiver.peer_absent(self.peer, error)
+            around.receiver.peer_absent(self.peer, error)
         elif not self.is_wanted:
             self.route.stop()
-        self._around.changed()
+        around.changed()
 
     def _closed(self) -> None:
         """An old connection is closed for good."""

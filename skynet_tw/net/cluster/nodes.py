@@ -139,9 +139,7 @@ class Nodes:
             route.address = address
             if route.is_used:
                 link.close(f"the node is at {address} now")
-        if link.is_required:
-            route.reach()
-        elif link.is_wanted:
+        if link.is_wanted:
             self._want_or_refuse(name)
 
     def _want_or_refuse(self, name: str) -> None:
@@ -166,24 +164,13 @@ class Nodes:
                 raise PeerDown(f"no node table has the node {name}")
             self.reach(name)
 
-    def reach(self, name: str) -> NodeLink:
+    def reach(self, name: str) -> None:
         """Make a link to a node, as soon as it is known where that is."""
         link = self._links.get(name)
         if link is None:
             link = self._links[name] = NodeLink(name, self)
             link.route.address = self._table.address(name)
         link.route.reach()
-        return link
-
-    def require(self, names: Iterable[str]) -> None:
-        """Keep trying to reach these, whether anything is for them or not."""
-        for name in names:
-            self.reach(name).is_required = True
-
-    def reached(self) -> None:
-        """Those that were required are linked: from now on they are as all others."""
-        for link in self._links.values():
-            link.is_required = False
 
     def need(self, names: Iterable[str]) -> None:
         """Link these nodes, however long it takes; only these until the next call."""

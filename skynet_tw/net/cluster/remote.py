@@ -139,7 +139,7 @@ class Cluster:
             await directory.start(self._nodes.found, own)
         for where in self._listen:
             await self.open(where)
-        self._nodes.require(self._required)
+        self._nodes.need(self._required)
         self.changed()
         await self._reached.when()
 
@@ -157,7 +157,7 @@ class Cluster:
         """A node is linked, or it was not reached."""
         if self._reaching and not self._nodes.missing(self._required):
             self._reaching = False
-            self._nodes.reached()
+            self._nodes.need(())
             self._reached.fire()
 
     def serve(self) -> None:

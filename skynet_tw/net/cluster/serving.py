@@ -15,6 +15,7 @@ from ...errors import QueueFull
 from ...interfaces import IClient, IClusterReceiver, LinkInfo, Request
 from ...link.cluster import ClusterServer
 from ...link.effects import Asked, LogLine, Write
+from ...link.parts import AT_ONCE
 from ..kit.connections import Connections
 from ..kit.limits import ConnectionLimits
 from ..kit.logging import FoldedLog, emit
@@ -57,6 +58,8 @@ class Client:
         self._unread = Progress()
         self._since = 0.0
         self._bytes_in = self._bytes_out = 0
+        #: Bytes of small answers that were written while the transport was full.
+        self._beyond = 0
         self.address = ""
         self._shell = Shell(
             {Write: self._write, LogLine: lambda line: emit(self._log, line)}
@@ -98,11 +101,11 @@ class Client:
         self.flush()
 
     def full(self) -> None:
-        """It does not read our answers: read no more of its requests."""
-        self._read()
+        """It does not read our answers as fast as we write them."""
 
     def free(self) -> None:
         """It has read them."""
+        self._beyond = 0
         self.flush()
         self._read()
 
@@ -133,20 +136,37 @@ class Client:
         connection = self._connection
         while connection is not None and connection is self._connection:
             self._shell.do(self._core.flush(0 if connection.is_full else ROOM))
-            if not self._core.busy or connection.is_full:
+            if connection.is_full:
+                self._read()
+                break
+            if not self._core.busy:
                 break
 
     def _write(self, effect: Write) -> None:
-        assert self._connection is not None
-        self._bytes_out += len(effect.data)
-        self._connection.write_out(effect.data)
+        connection, size = self._connection, len(effect.data)
+        assert connection is not None
+        self._bytes_out += size
+        if connection.is_full:
+            self._beyond += size
+        connection.write_out(effect.data)
 
     # Watching
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether too much of our answers is not read, to read more requests.
+
+        That the transport is full does not tell: it always is while a large answer is
+        under way, and this is not to hold up small ones.
+        """
+        connection = self._connection
+        full = connection is not None and connection.is_full
+        return self._beyond > ROOM or (full and self._core.under_way > AT_ONCE)
 
     def _read(self) -> None:
         connection = self._connection
         if connection is not None:
-            connection.read(self._clients.reading and not connection.is_full)
+            connection.read(self._clients.reading and not self._is_behind)
 
     def read(self) -> None:
         """Read it, or not, as all are read now."""
