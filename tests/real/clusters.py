@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from skynet_tw import Start, command, make_node
+from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.service import NodeService
 
 from ..processes import NodeProcess
@@ -65,7 +66,8 @@ class ClusterCase(RealCase):
         self,
         nodes: dict[str, str | bool] | str,
         *,
-        actors: Sequence[Start] = (Start(ClusterProbe, ()),),
+        actors: Sequence[Start] = (Start(ClusterProbe),),
+        connections: ConnectionLimits | None = None,
         **options: Any,
     ) -> NodeService:
         """Start a node of ours with a table, or file, of nodes; it boots by itself."""
@@ -75,6 +77,7 @@ class ClusterCase(RealCase):
             reactor=reactor,
             actors=actors,
             on_failure=self.failures.append,
+            connections=connections,
         )
         service.startService()
         self.addCleanup(self.stop_ours, service)

@@ -10,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from skynet_tw import LinkLost, PeerDown, SkynetError
+from skynet_tw.net.kit.limits import ConnectionLimits
 
 from ..processes import ROOT, NodeProcess
 from .clusters import ANY, ClusterCase, ClusterProbe, RealNode
@@ -234,8 +235,8 @@ class StoppedTests(ClusterCase):
 
     async def test_named_and_back(self) -> None:
         """It is named within seconds, and all goes on once it does."""
-        ours, real = await self.pair()
-        await ours.cluster.call("real", "@probe", "ECHO")
+        limits = ConnectionLimits(silence=1.0, stall=4.0)
+        ours, real = await self.pair(connections=limits)
         real.process.freeze()
         with self.assertRaises(LinkLost) as caught:
             await ours.cluster.call("real", "@probe", "ECHO")
