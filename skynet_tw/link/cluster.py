@@ -1,7 +1,9 @@
 # -*- test-case-name: tests.link.test_cluster -*-
 """Both ends of a cluster connection: one calls, the other one answers.
 
-There is no handshake: the first bytes are a request (cluster, section 1).
+There is no handshake: the first bytes are a request (cluster, section 1).  What most
+messages need is returned as it is, without an effect for each: the answers as frames,
+the requests as tuples, and the bytes to write.
 """
 
 from __future__ import annotations
@@ -9,11 +11,19 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from ..errors import LinkLost, PeerDown, RemoteError, SkynetError
+from ..handle import MAX_INDEX
+from ..interfaces import Frame, Request
+from ..message import PType
 from ..text import shown
 from ..wire import cluster as wire
-from .effects import Answered, Asked, Close, Effect, Effects, Failed, Sent, Write
+from .effects import Close, Effect, Effects
 from .parts import Assembler, PartLimits, PartWriter
+
+_RESPONSE = int(PType.RESPONSE) << 24
+_ERROR = int(PType.ERROR) << 24
+
+#: Who waits for an answer: the handle of an actor, and its session.
+Caller = tuple[int, int]
 
 _Reader = TypeVar("_Reader", wire.RequestReader, wire.ResponseReader)
 _X = TypeVar("_X")
@@ -30,15 +40,21 @@ class _End(Generic[_Reader, _X]):
     def __init__(
         self, reader: _Reader, writer: PartWriter, limits: PartLimits | None
     ) -> None:
-        self._effects = Effects()
+        #: What is to be done besides; there seldom is anything.
+        self.effects: list[Effect] = []
         self._reader: _Reader = reader
         self._writer = writer
         self._incoming: Assembler[_X] = Assembler(limits or PartLimits())
 
     @property
     def busy(self) -> bool:
-        """Whether parts of large messages wait for the next ``flush``."""
+        """Whether parts of large messages wait for the next ``take``."""
         return self._writer.busy
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything for the next ``take``."""
+        return self._writer.has_more
 
     @property
     def under_way(self) -> int:
@@ -58,55 +74,76 @@ class _End(Generic[_Reader, _X]):
             return None
         return rest.changes + self._incoming.changes
 
+    @property
+    def bytes_read(self) -> int:
+        """All bytes that were fed so far."""
+        return self._reader.bytes_read
+
+    def take(self, room: int) -> bytes:
+        """What is to be written now: all small messages, and some of the large ones.
+
+        :param room: how many bytes of those are wanted, 0 while the connection takes
+            no more.
+        """
+        return self._writer.take(room)
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done besides, once."""
+        effects, self.effects = self.effects, []
+        return effects
+
+    def _log(self, format: str, warn: bool, **fields: object) -> None:
+        collected = Effects()
+        collected.log(format, warn=warn, **fields)
+        self.effects += collected.take()
+
 
 class ClusterClient(_End[wire.ResponseReader, None]):
     """The end that calls: requests out, answers in.
 
     It outlives its connections, as its sessions do.  What one turn of the node calls
-    and pushes is written by one `flush`, while there is a connection.
+    and pushes is written at once, while there is a connection.
 
     :param limits: of the large answers.
     """
 
     def __init__(self, limits: PartLimits | None = None) -> None:
         super().__init__(wire.ResponseReader(), PartWriter(wire.request_part), limits)
-        #: The sessions of calls that are not answered.
-        self._calls: set[int] = set()
+        #: Who waits for which answer; None for a call whose answer means nothing.
+        self.calls: dict[int, Caller | None] = {}
         #: The session that was given last.
         self.session = 0
         #: Answers that came when nobody waited for them any more.
         self.late = 0
-        #: Pushes that `end` found not written.
-        self.dropped = 0
 
     def call(
         self,
         address: wire.Address,
         body: bytes,
-        *,
+        caller: Caller | None,
         lane: Hashable = None,
         tag: bytes = b"",
     ) -> int:
-        """Send a request; `Answered` or `Failed` comes for it, once.
+        """Send a request.
 
         :param address: a handle, 0 to ask for the handle behind a name, or a name.
+        :param caller: who gets the answer.
         :param lane: who sends it, if what he sends is to arrive in order.  Without a
             lane, what is small may arrive before what is large.
         :param tag: what traces it, if anything.
-        :returns: its session.
+        :returns: its session on this connection.
         :raises BadAddress: the name is empty or too long; nothing was sent.
         :raises TooLarge: the body or the tag is too long; nothing was sent.
         """
         session = self._next_session()
         self._send(address, session, body, False, lane, tag)
-        self._calls.add(session)
+        self.calls[session] = caller
         return session
 
     def push(
         self,
         address: wire.Address,
         body: bytes,
-        *,
         lane: Hashable = None,
         tag: bytes = b"",
     ) -> None:
@@ -115,77 +152,84 @@ class ClusterClient(_End[wire.ResponseReader, None]):
         session = 0 if small else self._next_session()
         self._send(address, session, body, True, lane, tag)
 
-    def flush(self, room: int) -> list[Effect]:
-        """Write what was sent since the last time, and some of the large messages.
-
-        :param room: how many bytes of those are wanted, 0 while the connection takes
-            no more.
-        """
-        data = self._writer.take(room)
-        effects: list[Effect] = [Write(data)] if data else []
-        effects += [Sent(s) for s in self._writer.sent if s in self._calls]
-        return effects
-
     def holds(self, session: int) -> bool:
-        """Whether a call is not wholly written; `Sent` comes once it is."""
+        """Whether a call is not wholly written; `sent` tells once it is."""
         return session in self._writer
 
-    def feed(self, data: bytes) -> list[Effect]:
-        """Take what was read."""
+    def sent(self) -> list[Caller]:
+        """Whose calls were held up, and were wholly written by the last `take`."""
+        if not self._writer.sent:
+            return []
+        calls = [self.calls.get(session) for session in self._writer.sent]
+        return [call for call in calls if call is not None]
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take what was read.
+
+        :returns: the answers, as frames of no source; errors as text.
+        """
+        frames: list[Frame] = []
+        calls = self.calls
         for record in self._reader.feed(data):
-            if isinstance(record, wire.Result):
-                self._result(record.session, record.body)
+            if type(record) is tuple:
+                session, body = record
+                if session in calls:
+                    call = calls.pop(session)
+                    if len(self._incoming):
+                        self._incoming.drop(session)
+                    if call is not None:
+                        to = _RESPONSE | call[0] & MAX_INDEX
+                        frames.append((0, to, call[1], body))
+                else:
+                    self.late += 1
             elif isinstance(record, wire.Part):
-                self._part(record)
+                self._part(record, frames)
             elif isinstance(record, wire.Failure):
-                self._failure(record.session, record.text)
-            elif record.session in self._calls:
+                self._failure(record.session, record.text, frames)
+            elif isinstance(record, wire.LargeResult) and record.session in calls:
                 reason = self._incoming.begin(record.session, record.total, None)
                 if reason is not None:
-                    self._incoming.drop(record.session)
-                    self._fail(record.session, RemoteError(f"the answer: {reason}"))
+                    self._fail(record.session, f"the answer: {reason}", frames)
         if self._reader.error is not None:
-            self._effects.add(Close(self._reader.error))
-        return self._effects.take()
+            self.effects.append(Close(self._reader.error))
+        return frames
 
     def cancel(self, session: int) -> bool:
         """Nobody waits for a call any more.
 
         :returns: True if it certainly does not run: not all of it was written.
         """
-        self._calls.discard(session)
+        self.calls.pop(session, None)
         self._incoming.drop(session)
         return self._writer.drop(session)
 
-    def lost(self, reason: str) -> list[Effect]:
-        """The connection is gone: calls that were written fail, they may have run.
+    def lost(self) -> None:
+        """The connection is gone, and with it the calls that were written.
 
         What is not written, or not all of it, waits for the next connection.
         """
         self._reader = wire.ResponseReader()
         self._incoming.clear()
         self._writer.restart()
-        for session in sorted(self._calls):
-            if session not in self._writer:
-                self._fail(session, LinkLost(reason))
-        return self._effects.take()
+        writer = self._writer
+        self.calls = {s: call for s, call in self.calls.items() if s in writer}
 
-    def end(self, reason: str) -> list[Effect]:
-        """There will be no other connection: what is not written fails as well."""
-        effects = self.lost(reason)
-        for message in self._writer.clear():
-            if message.session in self._calls:
-                self._fail(message.session, PeerDown(reason))
-            else:
-                self.dropped += 1
-        return effects + self._effects.take()
+    def end(self) -> int:
+        """There will be no other connection, and no answer.
+
+        :returns: how many pushes are lost, as they were not wholly written.
+        """
+        unwritten = [message.session for message in self._writer.clear()]
+        dropped = sum(session not in self.calls for session in unwritten)
+        self.lost()
+        return dropped
 
     def _next_session(self) -> int:
         """The next session that nothing unfinished has."""
         session = self.session
         while True:
             session = session % wire.MAX_SESSION + 1
-            if session not in self._calls and session not in self._writer:
+            if session not in self.calls and session not in self._writer:
                 self.session = session
                 return session
 
@@ -198,102 +242,89 @@ class ClusterClient(_End[wire.ResponseReader, None]):
         lane: Hashable,
         tag: bytes,
     ) -> None:
-        # One piece with its request: nothing may come in between.
-        head = wire.trace(tag) if tag else b""
         if len(body) <= wire.MAX_SMALL_REQUEST:
-            packet = head + wire.request(address, session, body)
+            packet = wire.request(address, session, body)
+            if tag:
+                # One piece with its request: nothing may come in between.
+                packet = wire.trace(tag) + packet
             self._writer.small(session, packet, lane)
         else:
-            first = head + wire.large_request(address, session, len(body), push)
+            first = wire.large_request(address, session, len(body), push)
+            if tag:
+                first = wire.trace(tag) + first
             self._writer.large(session, first, body, lane)
 
-    def _result(self, session: int, body: bytes) -> None:
-        if session in self._calls:
-            self._calls.remove(session)
-            self._incoming.drop(session)
-            self._effects.add(Answered(session, body))
-        else:
-            self.late += 1
-
-    def _part(self, part: wire.Part) -> None:
+    def _part(self, part: wire.Part, frames: list[Frame]) -> None:
+        session = part.session
         if not part.last:
-            self._incoming.add(part.session, part.data)
+            self._incoming.add(session, part.data)
             return
-        answer = self._incoming.finish(part.session, part.data)
-        if answer is not None and answer.reason is None:
-            self._result(part.session, answer.body())
-        elif part.session in self._calls:
-            reason = "it has no beginning" if answer is None else answer.reason
-            self._fail(part.session, RemoteError(f"the answer: {reason}"))
-        else:
+        answer = self._incoming.finish(session, part.data)
+        if session not in self.calls:
             self.late += 1
+        elif answer is None:
+            self._fail(session, "the answer: it has no beginning", frames)
+        elif answer.reason is not None:
+            self._fail(session, f"the answer: {answer.reason}", frames)
+        else:
+            call = self.calls.pop(session)
+            if call is not None:
+                to = _RESPONSE | call[0] & MAX_INDEX
+                frames.append((0, to, call[1], answer.body()))
 
-    def _failure(self, session: int, text: str) -> None:
-        if session in self._calls:
-            self._incoming.drop(session)
-            self._fail(session, RemoteError(text))
+    def _failure(self, session: int, text: str, frames: list[Frame]) -> None:
+        if session in self.calls:
+            self._fail(session, text, frames)
             return
         if session:
             self.late += 1
         # Session 0 is that of a push, for example to a name that nobody has.
-        self._effects.log(
+        self._log(
             "the node answers what no call waits for, with an error: {text}",
+            session == 0,
             text=shown(text),
-            warn=session == 0,
         )
 
-    def _fail(self, session: int, error: SkynetError) -> None:
-        self._calls.discard(session)
-        self._effects.add(Failed(session, error))
+    def _fail(self, session: int, text: str, frames: list[Frame]) -> None:
+        self._incoming.drop(session)
+        call = self.calls.pop(session)
+        if call is not None:
+            to = _ERROR | call[0] & MAX_INDEX
+            frames.append((0, to, call[1], text.encode()))
 
 
-class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
+class ClusterServer(_End[wire.RequestReader, wire.LargeRequest]):
     """The end that answers: requests in, answers out, in the order they are ready.
 
-    It lives as long as its connection.
+    It lives as long as its connection.  Tags that trace requests are not read.
 
     :param limits: of the large requests.
     """
 
     def __init__(self, limits: PartLimits | None = None) -> None:
         super().__init__(wire.RequestReader(), PartWriter(wire.result_part), limits)
-        #: The tag of the next request.
-        self._tag = b""
         #: Packets that were no requests.
         self.malformed = 0
 
-    def feed(self, data: bytes) -> list[Effect]:
+    def feed(self, data: bytes) -> list[Request]:
         """Take what was read.
 
-        :returns: `Asked` for each request and each push that is complete.
+        :returns: the requests and pushes that are complete.
         """
+        requests: list[Request] = []
         for record in self._reader.feed(data):
-            if isinstance(record, wire.Request):
-                session = record.session
-                tag, self._tag = self._tag, b""
-                asked = Asked(record.address, session, record.body, session == 0, tag)
-                self._effects.add(asked)
+            if type(record) is tuple:
+                requests.append(record)
             elif isinstance(record, wire.Part):
-                self._part(record)
+                self._part(record, requests)
             elif isinstance(record, wire.LargeRequest):
-                tag, self._tag = self._tag, b""
-                self._begin(record, tag)
-            elif isinstance(record, wire.Trace):
-                self._tag = record.tag
-            else:
-                self.malformed += 1
-                if self.malformed == 1:
-                    # Real nodes read on; one line is enough for a whole connection.
-                    self._effects.log(
-                        "a node of the cluster sent {what}; it is ignored, as all "
-                        "others of its kind",
-                        what=record.reason,
-                        warn=True,
-                    )
-        return self._effects.take()
+                self._begin(record)
+            elif isinstance(record, wire.Malformed):
+                self._ignore(record)
+        return requests
 
     def answer(self, session: int, body: bytes) -> None:
-        """Send what a request returned; `flush` writes it.
+        """Send what a request returned.
 
         :raises TooLarge: no length of the protocol is large enough; nothing was sent.
         """
@@ -305,31 +336,22 @@ class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
             self._writer.large(session, first, body, session)
 
     def fail(self, session: int, text: str) -> None:
-        """Send why a request failed; `flush` writes it.
+        """Send why a request failed.
 
         :param text: for people; what is longer than a packet is cut.
         """
         self._writer.small(0, wire.failure(session, text), session)
 
-    def flush(self, room: int) -> list[Effect]:
-        """Write all small answers, and some of the large ones.
-
-        :param room: how many bytes of those are wanted, 0 while the connection takes
-            no more.
-        """
-        data = self._writer.take(room)
-        return [Write(data)] if data else []
-
-    def _begin(self, request: wire.LargeRequest, tag: bytes) -> None:
-        reason = self._incoming.begin(request.session, request.total, (request, tag))
+    def _begin(self, request: wire.LargeRequest) -> None:
+        reason = self._incoming.begin(request.session, request.total, request)
         if reason is not None:
-            self._effects.log(
+            self._log(
                 "a large request of a node of the cluster is refused: {reason}",
+                True,
                 reason=reason,
-                warn=True,
             )
 
-    def _part(self, part: wire.Part) -> None:
+    def _part(self, part: wire.Part, requests: list[Request]) -> None:
         if not part.last:
             self._incoming.add(part.session, part.data)
             return
@@ -339,7 +361,18 @@ class ClusterServer(_End[wire.RequestReader, tuple[wire.LargeRequest, bytes]]):
         elif whole.reason is not None:
             self.fail(part.session, f"the large request: {whole.reason}")
         else:
-            request, tag = whole.head
-            self._effects.add(
-                Asked(request.address, request.session, whole.body(), request.push, tag)
+            request = whole.head
+            requests.append(
+                (request.address, request.session, whole.body(), request.push)
+            )
+
+    def _ignore(self, record: wire.Malformed) -> None:
+        self.malformed += 1
+        if self.malformed == 1:
+            # Real nodes read on; one line is enough for a whole connection.
+            self._log(
+                "a node of the cluster sent {what}; it is ignored, as all others of"
+                " its kind",
+                True,
+                what=record.reason,
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from ..errors import ProtocolError, SkynetError
+from ..errors import ProtocolError
 from ..wire.control import Connect, Dead, Name, Wait
 
 #: What a master says to a harbor.
@@ -155,50 +155,6 @@ class MasterFound:
     before: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A node of the cluster has sent a request or a push, and all of it is here."""
-
-    #: Whom it is for (cluster, section 3).
-    address: int | str
-    #: What the answer has to carry.  The other side chose it: two may have the same.
-    session: int
-    #: The packed values.
-    body: bytes
-    #: Whether no answer is wanted.
-    push: bool
-    #: The tag that traces it; empty for none.
-    trace: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A call that was held up by large messages is wholly written now."""
-
-    #: The session that the call was given.
-    session: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call to a node of the cluster has its result."""
-
-    #: The session that the call was given.
-    session: int
-    #: The packed values.
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A call to a node of the cluster has no result, and will not have one."""
-
-    #: The session that the call was given.
-    session: int
-    #: What happened, and whether the call may have run.
-    error: SkynetError
-
-
 Effect = (
     Write
     | Close
@@ -214,10 +170,6 @@ Effect = (
     | Lost
     | Await
     | MasterFound
-    | Asked
-    | Sent
-    | Answered
-    | Failed
 )
 
 

@@ -212,6 +212,11 @@ class PartWriter:
         return len(self._begun) + len(self._next)
 
     @property
+    def has_more(self) -> bool:
+        """Whether there is anything for `take`."""
+        return bool(self._packets) or self.busy
+
+    @property
     def busy(self) -> bool:
         """Whether there is more than `take` gives without room."""
         return bool(self._begun or self._next)

@@ -36,9 +36,9 @@ from struct import Struct
 
 from ..cluster_address import MAX_TARGET
 from ..errors import BadAddress, ProtocolError, TooLarge
+from ..interfaces import Request
 from ..text import printable, shown
 from .buffer import Remainder
-from .framing import PacketReader
 
 #: Bytes of a large message that one packet carries.
 PART_SIZE = 0x8000
@@ -56,18 +56,6 @@ MAX_SESSION = 0x7FFFFFFF
 
 #: Whom a request is for: a handle, 0 to ask for the owner of a name, or a name.
 Address = int | str
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request or a push, all of it."""
-
-    #: Whom it is for; names as text in which any bytes survive.
-    address: Address
-    #: What the answer has to carry; 0 for a push.
-    session: int
-    #: The packed values.
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +100,9 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a request returned, all of it."""
-
-    #: The session of the request.
-    session: int
-    #: The packed values; empty for none.
-    body: bytes
+#: What a request returned, all of it: its session, and the packed values, empty for
+#: none.  A plain tuple, as most answers are this.
+Result = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +125,8 @@ class Failure:
     text: str
 
 
-#: What the side that accepts reads.
+#: What the side that accepts reads; what comes in one packet as a plain tuple, as most
+#: requests do.
 RequestRecord = Request | LargeRequest | Part | Trace | Malformed
 #: What the side that connects reads.
 ResponseRecord = Result | LargeResult | Part | Failure
@@ -197,14 +181,8 @@ def request(address: Address, session: int, body: bytes) -> bytes:
     _check_session(session, 0)
     _check_size(len(body), MAX_SMALL_REQUEST)
     kind, target = _target(address)
-    return b"".join(
-        (
-            _request(len(target) + len(body) + 5, kind),
-            target,
-            _number(session),
-            body,
-        )
-    )
+    size = len(target) + len(body) + 5
+    return b"".join((_request(size, kind), target, _number(session), body))
 
 
 def large_request(
@@ -297,7 +275,7 @@ def decode_request(packet: bytes) -> RequestRecord:
     kind = packet[0] if size else -1
     if kind == 0x00 and size >= 9:
         handle, session = _two_at(packet, 1)
-        return Request(handle, session, packet[9:])
+        return handle, session, packet[9:], session == 0
     if kind in (0x02, 0x03) and size >= 5:
         return Part(_number_at(packet, 1)[0], packet[5:], kind == 0x03)
     if kind == 0x04:
@@ -309,7 +287,8 @@ def decode_request(packet: bytes) -> RequestRecord:
         end = 2 + packet[1]
         name = packet[2:end].decode("utf-8", "surrogateescape")
         if kind == 0x80 and size >= end + 4:
-            return Request(name, _number_at(packet, end)[0], packet[end + 4 :])
+            session = _number_at(packet, end)[0]
+            return name, session, packet[end + 4 :], session == 0
         if kind != 0x80 and size >= end + 8:
             # What comes behind is ignored, as real nodes do.
             session, total = _two_at(packet, end)
@@ -329,7 +308,7 @@ def decode_response(packet: bytes) -> ResponseRecord:
         session = _number_at(packet)[0]
         kind = packet[4]
         if kind == 1:
-            return Result(session, packet[5:])
+            return session, packet[5:]
         if kind == 0:
             return Failure(session, packet[5:].decode("utf-8", "backslashreplace"))
         if kind == 2 and size == 9:
@@ -346,42 +325,66 @@ class RequestReader:
     is no request is a `Malformed` among the others.
     """
 
-    __slots__ = ("_packets", "bytes_read", "error")
+    __slots__ = ("bytes_read", "error", "rest")
 
     def __init__(self) -> None:
         #: All bytes that were fed so far.
         self.bytes_read = 0
         #: Never set: it is there because all readers have it.
         self.error: ProtocolError | None = None
-        self._packets = PacketReader(2)
-
-    @property
-    def rest(self) -> Remainder:
-        """The packet that has begun and is not complete."""
-        return self._packets.rest
+        #: The packet that has begun and is not complete.
+        self.rest = Remainder()
 
     def feed(self, data: bytes) -> list[RequestRecord]:
         """Take one read, and return the packets that it completes."""
         self.bytes_read += len(data)
-        return [decode_request(packet) for packet in self._packets.feed(data)]
+        if self.rest.kept:
+            joined = self.rest.join(data)
+            if joined is None:
+                return []
+            data = joined
+        records: list[RequestRecord] = []
+        start, end = 0, len(data)
+        needed = 2
+        while start + 2 <= end:
+            body = start + 2
+            stop = body + (data[start] << 8 | data[start + 1])
+            if stop > end:
+                needed = stop - start
+                break
+            if stop >= body + 9 and data[body] == 0:
+                # As most requests to a handle: cut out of the read at once.
+                handle, session = _two_at(data, body + 1)
+                records.append((handle, session, data[body + 9 : stop], session == 0))
+            elif stop >= body + 6 and data[body] == 0x80:
+                # And as those to a name.
+                at = body + 2 + data[body + 1]
+                if at + 4 <= stop:
+                    name = data[body + 2 : at].decode("utf-8", "surrogateescape")
+                    session = _number_at(data, at)[0]
+                    records.append((name, session, data[at + 4 : stop], session == 0))
+                else:
+                    records.append(decode_request(data[body:stop]))
+            else:
+                records.append(decode_request(data[body:stop]))
+            start = stop
+        if start < end:
+            self.rest.keep(data[start:], needed)
+        return records
 
 
 class ResponseReader:
     """Decodes what the side that accepts has sent."""
 
-    __slots__ = ("_packets", "bytes_read", "error")
+    __slots__ = ("bytes_read", "error", "rest")
 
     def __init__(self) -> None:
         #: All bytes that were fed so far.
         self.bytes_read = 0
         #: Set once a packet is no answer: real nodes close such a connection.
         self.error: ProtocolError | None = None
-        self._packets = PacketReader(2)
-
-    @property
-    def rest(self) -> Remainder:
-        """The packet that has begun and is not complete."""
-        return self._packets.rest
+        #: The packet that has begun and is not complete.
+        self.rest = Remainder()
 
     def feed(self, data: bytes) -> list[ResponseRecord]:
         """Take one read, and return the packets that it completes.
@@ -393,9 +396,29 @@ class ResponseReader:
         records: list[ResponseRecord] = []
         if self.error is not None:
             return records
-        try:
-            for packet in self._packets.feed(data):
-                records.append(decode_response(packet))
-        except ProtocolError as error:
-            self.error = error
+        if self.rest.kept:
+            joined = self.rest.join(data)
+            if joined is None:
+                return records
+            data = joined
+        start, end = 0, len(data)
+        needed = 2
+        while start + 2 <= end:
+            body = start + 2
+            stop = body + (data[start] << 8 | data[start + 1])
+            if stop > end:
+                needed = stop - start
+                break
+            if stop >= body + 5 and data[body + 4] == 1:
+                # As most answers: cut out of the read at once.
+                records.append((_number_at(data, body)[0], data[body + 5 : stop]))
+            else:
+                try:
+                    records.append(decode_response(data[body:stop]))
+                except ProtocolError as error:
+                    self.error = error
+                    return records
+            start = stop
+        if start < end:
+            self.rest.keep(data[start:], needed)
         return records

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.errors import BadAddress, LinkLost, PeerDown, RemoteError, TooLarge
+from skynet_tw.errors import BadAddress, TooLarge
+from skynet_tw.interfaces import Frame, Request
 from skynet_tw.link.cluster import ClusterClient, ClusterServer
-from skynet_tw.link.effects import Answered, Asked, Effect, Failed, Sent
 from skynet_tw.link.parts import PartLimits
+from skynet_tw.message import PType
 from skynet_tw.seri import pack, unpack
 from skynet_tw.wire import cluster as wire
 from skynet_tw.wire.cluster import (
@@ -20,17 +21,17 @@ from skynet_tw.wire.cluster import (
     PART_SIZE,
     Failure,
     Part,
-    Request,
     RequestReader,
     ResponseReader,
-    Result,
 )
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
 from ..cluster_vectors import VECTORS, bytes_of
-from .effects import error, lines, of, written
+from .effects import error, lines
 
 ROOM = 1 << 30
+#: Who calls.
+SOURCE = 0x0100000A
 SMALL = PartLimits(unfinished=2, size=100_000)
 
 TINY = PartLimits(unfinished=2, size=20)
@@ -71,7 +72,7 @@ def pieces_of(data: bytes, cuts: list[int]) -> Iterator[bytes]:
 
 def flushed(end: ClusterClient | ClusterServer, room: int = ROOM) -> bytes:
     """What an end writes."""
-    return written(end.flush(room))
+    return end.take(room)
 
 
 def answers(server: ClusterServer) -> list[wire.ResponseRecord]:
@@ -79,9 +80,21 @@ def answers(server: ClusterServer) -> list[wire.ResponseRecord]:
     return ResponseReader().feed(flushed(server))
 
 
-def failures(effects: list[Effect]) -> dict[int, type[Exception]]:
-    """The calls that failed, and how."""
-    return {it.session: type(it.error) for it in of(Failed, effects)}
+def call(client: ClusterClient, address: int | str, body: bytes, **rest: Any) -> int:
+    """Send a request of an actor whose session is that of the connection."""
+    session = client.call(address, body, None, **rest)
+    client.calls[session] = (SOURCE, session)
+    return session
+
+
+def results(frames: list[Frame]) -> dict[int, bytes]:
+    """The calls that were answered, and with what."""
+    return {it[2]: it[3] for it in frames if it[1] >> 24 == PType.RESPONSE}
+
+
+def failures(frames: list[Frame]) -> dict[int, str]:
+    """The calls that failed, and why."""
+    return {it[2]: it[3].decode() for it in frames if it[1] >> 24 == PType.ERROR}
 
 
 def large(session: int, body: bytes, total: int, push: bool = False) -> bytes:
@@ -111,20 +124,18 @@ class ClientTests(SynchronousTestCase):
                 bodies[record.session] = bodies.get(record.session, b"") + record.data
         tag, sent = b"", []
         for record in records:
-            if isinstance(record, wire.Trace):
-                tag = record.tag
-                continue
-            if isinstance(record, wire.LargeRequest):
-                body, push = bodies[record.session], record.push
-            elif isinstance(record, Request):
-                body, push = record.body, record.session == 0
+            if isinstance(record, tuple):
+                address, session, body, push = record
+            elif isinstance(record, wire.LargeRequest):
+                address, session, push = record.address, record.session, record.push
+                body = bodies[session]
             else:
+                tag = record.tag if isinstance(record, wire.Trace) else tag
                 continue
             if push:
-                self.client.push(record.address, body, tag=tag)
+                self.client.push(address, body, tag=tag)
             else:
-                session = self.client.call(record.address, body, tag=tag)
-                self.assertEqual(session, record.session)
+                self.assertEqual(call(self.client, address, body, tag=tag), session)
             tag = b""
             sent.append(flushed(self.client))
         self.assertEqual(b"".join(sent), b"".join(packets))
@@ -133,65 +144,75 @@ class ClientTests(SynchronousTestCase):
         """What a real node answered in a whole session reaches the calls."""
         client = ClusterClient()
         for _ in range(26):
-            client.call(10, b"")
-        got: list[Effect] = []
+            call(client, 10, b"")
+        got: list[Frame] = []
         for entry in VECTORS["stream"]:
             if entry.get("event") == "data" and entry["from"] == "X":
                 got += client.feed(bytes_of(entry))
-        results = {it.session: it.body for it in of(Answered, got)}
-        self.assertEqual(unpack(results[1]), (10,))
-        self.assertEqual(unpack(results[17]), ("fast",))
-        self.assertEqual([len(results[n]) for n in (9, 10, 13)], [32768, 32769, 100005])
-        self.assertLess([*results].index(17), [*results].index(16))
-        failed = failures(got)
-        self.assertEqual(set(failed.values()), {RemoteError})
-        self.assertEqual(set(failed), {2, 5, 7, 8, 20, 21, 22})
+        found = results(got)
+        self.assertEqual(unpack(found[1]), (10,))
+        self.assertEqual(unpack(found[17]), ("fast",))
+        self.assertEqual([len(found[n]) for n in (9, 10, 13)], [32768, 32769, 100005])
+        self.assertLess([*found].index(17), [*found].index(16))
+        self.assertEqual(set(failures(got)), {2, 5, 7, 8, 20, 21, 22})
+        self.assertEqual({frame[1] & 0xFFFFFF for frame in got}, {SOURCE & 0xFFFFFF})
         # The push to a name that nobody has, and session 29, which is not ours.
-        (line,) = lines(got)
+        effects = client.take_effects()
+        (line,) = lines(effects)
         self.assertIn("Invalid name", str(line))
         self.assertEqual(client.late, 1)
-        self.assertIsNone(error(got))
+        self.assertIsNone(error(effects))
 
     def test_sessions(self) -> None:
         """Sessions go from 1 to 2^31-1 and begin again, past those that wait."""
-        self.assertEqual([self.client.call(1, b"") for _ in range(3)], [1, 2, 3])
+        self.assertEqual([call(self.client, 1, b"") for _ in range(3)], [1, 2, 3])
         self.client.push(1, bytes(PART_SIZE))
         self.client.session = MAX_SESSION - 1
-        self.assertEqual(self.client.call(1, b""), MAX_SESSION)
-        self.assertEqual(self.client.call(1, b""), 5)
+        self.assertEqual(call(self.client, 1, b""), MAX_SESSION)
+        self.assertEqual(call(self.client, 1, b""), 5)
         self.client.session = MAX_SESSION
         self.client.feed(wire.result(2, b""))
-        self.assertEqual(self.client.call(1, b""), 2)
+        self.assertEqual(call(self.client, 1, b""), 2)
         flushed(self.client)
         self.client.session = 3
         # The push is written: nothing has its session any more.
-        self.assertEqual(self.client.call(1, b""), 4)
+        self.assertEqual(call(self.client, 1, b""), 4)
 
     def test_small_pushes_have_no_session(self) -> None:
         """A small push takes no session, a large one does."""
         self.client.push(1, b"")
         self.client.push(1, bytes(PART_SIZE))
-        self.assertEqual(self.client.call(1, b""), 2)
+        self.assertEqual(call(self.client, 1, b""), 2)
 
     def test_refused(self) -> None:
         """What cannot be written leaves nothing behind."""
-        self.assertRaises(BadAddress, self.client.call, "", b"")
+        self.assertRaises(BadAddress, self.client.call, "", b"", None)
         self.assertRaises(BadAddress, self.client.push, "n" * 256, bytes(PART_SIZE))
-        self.assertRaises(TooLarge, self.client.call, 1, b"", tag=bytes(PART_SIZE + 1))
+        tag = bytes(PART_SIZE + 1)
+        self.assertRaises(TooLarge, self.client.call, 1, b"", None, tag=tag)
         self.assertEqual(flushed(self.client), b"")
-        self.assertEqual(self.client.end("over"), [])
+        self.assertEqual((self.client.end(), self.client.calls), (0, {}))
 
     def test_large_answers(self) -> None:
         """Parts of several answers are put together, whatever comes in between."""
         for _ in range(3):
-            self.client.call(1, b"")
+            call(self.client, 1, b"")
         one, two = bytes(40_000), b"x" * 33_000
         first, *others = wire.result_parts(1, one)
         data = wire.large_result(1, len(one)) + wire.large_result(2, len(two))
         data += first + wire.result(3, b"small") + b"".join(wire.result_parts(2, two))
         got = self.client.feed(data + b"".join(others))
-        expected = [Answered(3, b"small"), Answered(2, two), Answered(1, one)]
-        self.assertEqual(got, expected)
+        expected = [(3, b"small"), (2, two), (1, one)]
+        self.assertEqual([*results(got).items()], expected)
+        self.assertEqual(self.client.calls, {})
+
+    def test_nobody(self) -> None:
+        """An answer to a call that nobody waits for comes to nobody."""
+        self.client.call(0, b"", None)
+        self.client.call(0, b"", None)
+        data = wire.result(1, b"") + wire.failure(2, "name not found")
+        self.assertEqual(self.client.feed(data), [])
+        self.assertEqual((self.client.calls, self.client.late), ({}, 0))
 
     def test_wrong_answers(self) -> None:
         """An answer of a wrong length, without beginning or too large is an error."""
@@ -205,54 +226,57 @@ class ClientTests(SynchronousTestCase):
             wire.large_result(1, 3) + part + wire.failure(1, "no"),
         ):
             client = ClusterClient(SMALL)
-            client.call(1, b"")
+            call(client, 1, b"")
             got = client.feed(data)
-            self.assertEqual(failures(got), {1: RemoteError}, data)
+            self.assertEqual([*failures(got)], [1], data)
             self.assertEqual(len(got), 1)
             self.assertIsNone(client.half_open)
             # What comes of it later concerns nobody.
             self.assertEqual(client.feed(part + last), [])
+            self.assertEqual(client.take_effects(), [])
 
     def test_late(self) -> None:
         """What nobody waits for is counted, whole or in parts, and kept nowhere."""
-        session = self.client.call(1, b"")
+        session = call(self.client, 1, b"")
         flushed(self.client)
         self.assertFalse(self.client.cancel(session))
         data = wire.result(1, b"") + wire.large_result(1, 3)
         data += wire.result_part(1, b"abc", True) + wire.failure(1, "late")
-        got = self.client.feed(data)
+        self.assertEqual(self.client.feed(data), [])
         self.assertEqual(self.client.late, 3)
-        self.assertEqual(len(got), len(lines(got)))
+        effects = self.client.take_effects()
+        self.assertEqual(len(effects), len(lines(effects)))
         self.assertIsNone(self.client.half_open)
 
     def test_malformed(self) -> None:
         """What is no answer closes the connection, behind the answers before it."""
-        self.client.call(1, b"")
+        call(self.client, 1, b"")
         got = self.client.feed(wire.result(1, b"x") + bytes(2) + wire.result(1, b""))
-        self.assertEqual(got[0], Answered(1, b"x"))
-        self.assertIsNotNone(error(got))
-        self.assertEqual(len(got), 2)
+        self.assertEqual(results(got), {1: b"x"})
+        effects = self.client.take_effects()
+        self.assertIsNotNone(error(effects))
+        self.assertEqual((len(got), len(effects)), (1, 1))
 
     def test_order(self) -> None:
         """Pushes and calls of one sender keep their order, also around large ones."""
         big = bytes(3 * PART_SIZE)
         self.client.push("@x", b"1", lane=7)
-        self.client.call("@x", big, lane=7)
+        call(self.client, "@x", big, lane=7)
         self.client.push("@x", b"3", lane=7)
-        self.client.call("@x", b"4", lane=7)
+        call(self.client, "@x", b"4", lane=7)
         self.client.push("@x", b"other", lane=8)
         server = ClusterServer()
         first = flushed(self.client, 1)
-        bodies = [it.body for it in of(Asked, server.feed(first))]
+        bodies = [it[2] for it in server.feed(first)]
         self.assertEqual(bodies, [b"1", b"other"])
         self.assertTrue(self.client.busy)
-        bodies = [it.body for it in of(Asked, server.feed(flushed(self.client)))]
+        bodies = [it[2] for it in server.feed(flushed(self.client))]
         self.assertEqual(bodies, [big, b"3", b"4"])
         self.assertFalse(self.client.busy)
 
     def test_cancelled_before_it_is_written(self) -> None:
         """A large request that is ended early does not run."""
-        session = self.client.call("@x", bytes(3 * PART_SIZE))
+        session = call(self.client, "@x", bytes(3 * PART_SIZE))
         server = ClusterServer()
         server.feed(flushed(self.client, 1))
         self.assertTrue(self.client.cancel(session))
@@ -263,51 +287,52 @@ class ClientTests(SynchronousTestCase):
 
     def test_held(self) -> None:
         """A call that large messages hold up says when it is wholly written."""
-        small = self.client.call("@x", b"small", lane=1)
-        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
-        held = self.client.call("@x", b"held", lane=1)
+        small = call(self.client, "@x", b"small", lane=1)
+        big = call(self.client, "@x", bytes(3 * PART_SIZE), lane=1)
+        held = call(self.client, "@x", b"held", lane=1)
         self.client.push("@x", b"push", lane=1)
         holds = [self.client.holds(session) for session in (small, big, held)]
         self.assertEqual(holds, [False, True, True])
-        self.assertEqual(of(Sent, self.client.flush(1)), [])
-        self.assertEqual(of(Sent, self.client.flush(ROOM)), [Sent(big), Sent(held)])
+        flushed(self.client, 1)
+        self.assertEqual(self.client.sent(), [])
+        flushed(self.client)
+        self.assertEqual(self.client.sent(), [(SOURCE, big), (SOURCE, held)])
         self.assertFalse(self.client.holds(held))
-        self.assertEqual(self.client.flush(ROOM), [])
+        self.assertEqual((flushed(self.client), self.client.sent()), (b"", []))
 
     def test_lost(self) -> None:
-        """Written calls fail, the others are written to the next connection."""
-        small = self.client.call("@x", b"small", lane=1)
-        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
-        held = self.client.call("@x", b"held", lane=1)
+        """Written calls are forgotten, the others go to the next connection."""
+        small = call(self.client, "@x", b"small", lane=1)
+        big = call(self.client, "@x", bytes(3 * PART_SIZE), lane=1)
+        held = call(self.client, "@x", b"held", lane=1)
         self.client.push("@x", b"push", lane=1)
         flushed(self.client, 1)
         self.client.feed(wire.large_result(small, 9)[:5])
-        got = self.client.lost("it was reset")
-        self.assertEqual(failures(got), {small: LinkLost})
+        self.client.lost()
+        self.assertNotIn(small, self.client.calls)
+        self.assertEqual({*self.client.calls}, {big, held})
         self.assertIsNone(self.client.half_open)
         server = ClusterServer()
-        asked = of(Asked, server.feed(flushed(self.client)))
-        self.assertEqual([it.session for it in asked], [big, held, 0])
-        got = self.client.lost("again")
-        self.assertEqual(failures(got), {big: LinkLost, held: LinkLost})
+        asked = server.feed(flushed(self.client))
+        self.assertEqual([it[1] for it in asked], [big, held, 0])
+        self.client.lost()
+        self.assertEqual(self.client.calls, {})
 
     def test_end(self) -> None:
-        """In the end everything fails, and says whether it may have run."""
-        small = self.client.call("@x", b"small", lane=1)
-        big = self.client.call("@x", bytes(3 * PART_SIZE), lane=1)
-        held = self.client.call("@x", b"held", lane=1)
+        """In the end all is forgotten; of pushes it is told how many are lost."""
+        call(self.client, "@x", b"small", lane=1)
+        call(self.client, "@x", bytes(3 * PART_SIZE), lane=1)
+        call(self.client, "@x", b"held", lane=1)
         self.client.push("@x", b"held as well", lane=1)
         flushed(self.client, 1)
-        got = self.client.end("the node is gone")
-        expected = {small: LinkLost, big: PeerDown, held: PeerDown}
-        self.assertEqual(failures(got), expected)
-        self.assertEqual(self.client.dropped, 1)
-        self.assertEqual((self.client.end("again"), flushed(self.client)), ([], b""))
+        self.assertEqual(self.client.end(), 1)
+        self.assertEqual(self.client.calls, {})
+        self.assertEqual((self.client.end(), flushed(self.client)), (0, b""))
 
     def test_half_open(self) -> None:
         """An answer that stalls is one whose number does not grow."""
         self.assertIsNone(self.client.half_open)
-        self.client.call(1, b"")
+        call(self.client, 1, b"")
         self.client.feed(wire.large_result(1, 2))
         before = self.client.half_open
         assert before is not None
@@ -327,17 +352,17 @@ class ClientTests(SynchronousTestCase):
         whole, pieces = ClusterClient(TINY), ClusterClient(TINY)
         for client in (whole, pieces):
             for _ in range(3):
-                client.call(1, b"")
-        got: list[Effect] = []
+                call(client, 1, b"")
+        got: list[Frame] = []
         for piece in pieces_of(data, cuts):
             got += pieces.feed(piece)
-            if error(got) is not None:
-                break
-        expected = whole.feed(data)
-        self.assertEqual(list(map(repr, got)), list(map(repr, expected)))
+        self.assertEqual(got, whole.feed(data))
+        told = [*map(repr, pieces.take_effects())]
+        # One that is closed may be told so again, whatever it is fed.
+        expected = [*map(repr, whole.take_effects())]
+        self.assertEqual(told[: len(expected)], expected)
         self.assertEqual(pieces.late, whole.late)
-        ended = [it.session for it in got if isinstance(it, Answered | Failed)]
-        self.assertEqual(len(ended), len(set(ended)))
+        self.assertEqual(len(got), len({frame[2] for frame in got}))
 
 
 class ServerTests(SynchronousTestCase):
@@ -354,8 +379,7 @@ class ServerTests(SynchronousTestCase):
         server = ClusterServer()
         for case in VECTORS["edge"]:
             expected = list(_answers_of(case))
-            asked = of(Asked, server.feed(bytes_of(case)))
-            for request in asked:
+            for request in server.feed(bytes_of(case)):
                 _echo(server, request)
             got = answers(server)
             if case["name"] in ANSWERED_BY_US:
@@ -376,8 +400,8 @@ class ServerTests(SynchronousTestCase):
         self.server.answer(2, b"two")
         self.server.fail(3, "three")
         records = ResponseReader().feed(first + flushed(self.server))
-        small = [it for it in records if isinstance(it, Result | Failure)]
-        self.assertEqual(small, [Result(2, b"two"), Failure(3, "three")])
+        small = [it for it in records if isinstance(it, tuple | Failure)]
+        self.assertEqual(small, [(2, b"two"), Failure(3, "three")])
         self.assertEqual([records.index(it) for it in small], [2, 3])
         parts = [it.data for it in records if isinstance(it, Part)]
         self.assertEqual(b"".join(parts), body)
@@ -385,7 +409,7 @@ class ServerTests(SynchronousTestCase):
     def test_one_session_twice(self) -> None:
         """Two answers of one session come one after the other, not mixed."""
         data = wire.request(10, 5, b"a") + wire.request(10, 5, b"b")
-        self.assertEqual(len(of(Asked, self.server.feed(data))), 2)
+        self.assertEqual(len(self.server.feed(data)), 2)
         self.server.answer(5, b"a" * 40_000)
         self.server.answer(5, b"b" * 40_000)
         self.server.answer(5, b"c")
@@ -394,30 +418,31 @@ class ServerTests(SynchronousTestCase):
         for record in answers(self.server):
             if isinstance(record, Part):
                 got.append(record.data[:1])
-            elif isinstance(record, Result):
-                got.append(record.body)
+            elif isinstance(record, tuple):
+                got.append(record[1])
         self.assertEqual(got, [b"a", b"a", b"b", b"b", b"c"])
         self.assertEqual(client.late, 0)
 
     def test_tags(self) -> None:
-        """A tag is that of the next request or push, and of no other."""
+        """Tags are passed over: what they trace is as without them."""
         body = bytes(PART_SIZE)
         data = wire.trace(b"t1") + wire.request(10, 0, b"") + wire.request(10, 1, b"")
         data += wire.trace(b"t2") + large(2, body, len(body)) + wire.request(10, 3, b"")
-        asked = of(Asked, self.server.feed(data))
-        self.assertEqual([it.trace for it in asked], [b"t1", b"", b"t2", b""])
+        self.assertEqual([it[1] for it in self.server.feed(data)], [0, 1, 2, 3])
+        self.assertEqual(self.server.malformed, 0)
 
     def test_large_push(self) -> None:
         """A large push is one, though it has a session."""
         body = bytes(PART_SIZE + 1)
-        (asked,) = of(Asked, self.server.feed(large(4, body, len(body), push=True)))
-        self.assertEqual(asked, Asked(10, 4, body, True, b""))
+        asked = self.server.feed(large(4, body, len(body), push=True))
+        self.assertEqual(asked, [(10, 4, body, True)])
 
     def test_too_large(self) -> None:
         """What is too large is refused once, when its last part has come."""
         with self.subTest("announced"):
-            got = self.server.feed(large(4, bytes(70_000), 100_001))
-            self.assertEqual(len(lines(got)), len(got))
+            self.assertEqual(self.server.feed(large(4, bytes(70_000), 100_001)), [])
+            effects = self.server.take_effects()
+            self.assertEqual(len(lines(effects)), len(effects))
             (answer,) = answers(self.server)
             assert isinstance(answer, Failure)
             self.assertIn("100001", answer.text)
@@ -430,8 +455,9 @@ class ServerTests(SynchronousTestCase):
     def test_too_many(self) -> None:
         """Beyond the limit of unfinished requests nothing is kept, small ones pass."""
         begin = b"".join(wire.large_request(10, n, 40_000) for n in range(1, 4))
-        self.assertEqual(len(lines(self.server.feed(begin))), 1)
-        self.assertEqual(len(of(Asked, self.server.feed(wire.request(10, 9, b"")))), 1)
+        self.assertEqual(self.server.feed(begin), [])
+        self.assertEqual(len(lines(self.server.take_effects())), 1)
+        self.assertEqual(len(self.server.feed(wire.request(10, 9, b""))), 1)
         self.server.feed(wire.request_part(3, bytes(10), True))
         (answer,) = answers(self.server)
         assert isinstance(answer, Failure)
@@ -440,9 +466,10 @@ class ServerTests(SynchronousTestCase):
     def test_malformed(self) -> None:
         """What is no request is told once for a connection, and the rest is read."""
         got = self.server.feed(bytes(4) + b"\0\1\x07" + wire.request(10, 1, b""))
-        self.assertEqual((len(lines(got)), len(of(Asked, got))), (1, 1))
+        effects = self.server.take_effects()
+        self.assertEqual((len(lines(effects)), len(got)), (1, 1))
         self.assertEqual(self.server.malformed, 3)
-        self.assertIsNone(error(got))
+        self.assertIsNone(error(effects))
 
     def test_half_open(self) -> None:
         """A large request that stalls is one whose number does not grow."""
@@ -463,11 +490,13 @@ class ServerTests(SynchronousTestCase):
         whole = ClusterServer(TINY)
         expected = whole.feed(data)
         server = ClusterServer(TINY)
-        got: list[Effect] = []
+        got: list[Request] = []
         for piece in pieces_of(data, cuts):
             got += server.feed(piece)
         self.assertEqual(got, expected)
-        self.assertIsNone(error(got))
+        effects = server.take_effects()
+        self.assertEqual(effects, whole.take_effects())
+        self.assertIsNone(error(effects))
         self.assertEqual(server.malformed, whole.malformed)
         self.assertEqual(answers(server), answers(whole))
 
@@ -494,28 +523,33 @@ def _answers_of(case: dict[str, Any]) -> Iterator[wire.ResponseRecord]:
 
 def _comparable(records: list[wire.ResponseRecord]) -> list[Any]:
     """Records by their sessions, each in its order, without the texts of errors."""
+
+    def session(record: Any) -> int:
+        return record[0] if isinstance(record, tuple) else record.session
+
     return [
-        (it.session, "failed") if isinstance(it, Failure) else it
-        for it in sorted(records, key=lambda it: it.session)
+        (session(it), "failed") if isinstance(it, Failure) else it
+        for it in sorted(records, key=session)
     ]
 
 
-def _echo(server: ClusterServer, asked: Asked) -> None:
+def _echo(server: ClusterServer, asked: Request) -> None:
     """The actor that the real node had: it returns what comes behind ECHO."""
-    if asked.address == 0 and asked.body == pack("echo"):
-        server.answer(asked.session, pack(10))
+    address, session, body, push = asked
+    if address == 0 and body == pack("echo"):
+        server.answer(session, pack(10))
         return
-    if asked.address in (0, "@nope", "@"):
-        server.fail(asked.session, "nobody has the name")
+    if address in (0, "@nope", "@"):
+        server.fail(session, "nobody has the name")
         return
-    known = asked.address in (10, "10", ":0000000a", ".loc", "@echo")
-    if asked.push or asked.address == "ECHO" or asked.body == b"\x07\x07":
+    known = address in (10, "10", ":0000000a", ".loc", "@echo")
+    if push or address == "ECHO" or body == b"\x07\x07":
         return
-    name, *values = unpack(asked.body) or (None,)
+    name, *values = unpack(body) or (None,)
     if known and name == "ECHO":
-        server.answer(asked.session, pack(*values))
+        server.answer(session, pack(*values))
     else:
-        server.fail(asked.session, "the call failed")
+        server.fail(session, "the call failed")
 
 
 sizes = st.integers(0, 100) | st.integers(PART_SIZE - 1, 2 * PART_SIZE + 1)
@@ -539,20 +573,20 @@ class BackToBackTests(SynchronousTestCase):
             if push:
                 client.push(10, body, lane=lane)
             else:
-                calls[client.call(10, body, lane=lane)] = body
+                calls[call(client, 10, body, lane=lane)] = body
         arrived: dict[int, list[bytes]] = {}
         got: dict[int, bytes] = {}
         turn = 0
         while client.busy or server.busy or turn <= len(sent):
             room = rooms[turn % len(rooms)]
             turn += 1
-            for asked in of(Asked, server.feed(flushed(client, room))):
-                arrived.setdefault(asked.body[0], []).append(asked.body)
-                if not asked.push:
-                    server.answer(asked.session, asked.body)
-            for answer in of(Answered, client.feed(flushed(server, room))):
-                self.assertNotIn(answer.session, got)
-                got[answer.session] = answer.body
+            for _, session, body, push in server.feed(flushed(client, room)):
+                arrived.setdefault(body[0], []).append(body)
+                if not push:
+                    server.answer(session, body)
+            answered = results(client.feed(flushed(server, room)))
+            self.assertFalse(got.keys() & answered.keys())
+            got.update(answered)
         self.assertEqual(arrived, expected)
         self.assertEqual(got, calls)
         self.assertEqual(

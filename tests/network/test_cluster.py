@@ -323,7 +323,7 @@ class AbsentTests(ClusterTestCase):
             self.failed(self.call("HANG", timeout=1), CallTimeout)
             link = self.service.cluster._nodes._links["bank"]
             nodes.run(3)
-            self.assertEqual(link._calls, {})
+            self.assertEqual(link._core.calls, {})
             self.actor.hanging[0].callback(None)
             nodes.run(1)
             self.assertEqual(self.answer("COUNT", 1), 1)

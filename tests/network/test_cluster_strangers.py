@@ -179,9 +179,9 @@ def asked_of(said: bytes) -> Counter[int]:
     """How many answers each session may get at most: one for each request."""
     counts: Counter[int] = Counter()
     for record in wire.RequestReader().feed(said):
-        if isinstance(record, wire.Request) or (
-            isinstance(record, wire.Part) and record.last
-        ):
+        if isinstance(record, tuple):
+            counts[record[1]] += 1
+        elif isinstance(record, wire.Part) and record.last:
             counts[record.session] += 1
     return counts
 
@@ -213,7 +213,9 @@ class Teller(Stranger):
         reader = wire.ResponseReader()
         counts: Counter[int] = Counter()
         for record in reader.feed(self.heard):
-            if isinstance(record, (wire.Result, wire.Failure)) or (
+            if isinstance(record, tuple):
+                counts[record[0]] += 1
+            elif isinstance(record, wire.Failure) or (
                 isinstance(record, wire.Part) and record.last
             ):
                 counts[record.session] += 1

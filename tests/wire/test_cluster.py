@@ -18,10 +18,8 @@ from skynet_tw.wire.cluster import (
     LargeResult,
     Malformed,
     Part,
-    Request,
     RequestReader,
     ResponseReader,
-    Result,
     Trace,
 )
 
@@ -34,15 +32,15 @@ CALL = bytes.fromhex("0016000a00000003000000244543484f0a012c68656c6c6f")
 PUSH = bytes.fromhex("00178005406563686f00000000244543484f34707573682032")
 TAG = bytes.fromhex("001b0428766d32373530392d64622d3139293a30303030303030382d31")
 REQUESTS = [
-    Request(0, 1, b"$echo"),
-    Request(10, 3, bytes.fromhex("244543484f0a012c68656c6c6f")),
-    Request("@echo", 0, bytes.fromhex("244543484f34707573682032")),
+    (0, 1, b"$echo", False),
+    (10, 3, bytes.fromhex("244543484f0a012c68656c6c6f"), False),
+    ("@echo", 0, bytes.fromhex("244543484f34707573682032"), True),
     Trace(b"(vm27509-db-19):00000008-1"),
 ]
 ANSWER = bytes.fromhex("000d03000000010a012c68656c6c6f")
 ERROR = bytes.fromhex("001302000000006e616d65206e6f7420666f756e64")
 ANSWERS = [
-    Result(3, bytes.fromhex("0a012c68656c6c6f")),
+    (3, bytes.fromhex("0a012c68656c6c6f")),
     Failure(2, "name not found"),
 ]
 
@@ -162,7 +160,7 @@ def _address(value: int | str) -> str:
 def _request_as_lua(record: Any) -> list[str]:
     """A request as the vectors write what a real node's function returned."""
     match record:
-        case Request(to, session, data):
+        case (to, session, data, _):
             push = [] if session else ["nil:nil", "boolean:true"]
             head = [_address(to), f"number:{session}"]
             return [*head, f"msg:{data.hex()}", f"number:{len(data)}", *push]
@@ -179,9 +177,10 @@ def _request_as_lua(record: Any) -> list[str]:
 
 def _response_as_lua(record: Any) -> list[str]:
     """An answer as the vectors write what a real node's function returned."""
-    head = [f"number:{record.session}", _flag(not isinstance(record, Failure))]
+    session = record[0] if isinstance(record, tuple) else record.session
+    head = [f"number:{session}", _flag(not isinstance(record, Failure))]
     match record:
-        case Result(_, data):
+        case (_, data):
             return [*head, f"string:{data.hex()}"]
         case Failure(_, text):
             return [*head, f"string:{text.encode().hex()}"]
@@ -283,7 +282,8 @@ class RoundTripTests(SynchronousTestCase):
     def test_request(self, address: int | str, session: int, body: bytes) -> None:
         """Requests and pushes, to any handle and any name."""
         data = cluster.request(address, session, body)
-        self.assertEqual(RequestReader().feed(data), [Request(address, session, body)])
+        expected = [(address, session, body, session == 0)]
+        self.assertEqual(RequestReader().feed(data), expected)
 
     @given(u32 | names, sessions, u32, st.booleans())
     def test_large_request(
@@ -301,7 +301,7 @@ class RoundTripTests(SynchronousTestCase):
         data += cluster.large_result(session, total)
         got = ResponseReader().feed(data)
         expected = [
-            Result(session, body),
+            (session, body),
             Failure(session, text),
             LargeResult(session, total),
         ]

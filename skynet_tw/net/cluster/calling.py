@@ -9,10 +9,9 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ...handle import MAX_INDEX
-from ...interfaces import Frame, IClusterReceiver, ILink, LinkInfo
+from ...interfaces import IClusterReceiver, ILink, LinkInfo
 from ...link.cluster import ClusterClient
-from ...link.effects import Answered, Close, Failed, LogLine, Sent, Write
+from ...link.effects import Close, LogLine
 from ...message import PType
 from ...seri import pack
 from ..kit.logging import emit
@@ -75,9 +74,6 @@ class NodeLink:
         self.peer = name
         self._around = around
         self._core = ClusterClient()
-        #: Of each session on the connection: who called, and his session.  None for a
-        #: probe.
-        self._calls: dict[int, tuple[int, int] | None] = {}
         #: How it is reached.
         self.route = Route(
             name,
@@ -89,7 +85,7 @@ class NodeLink:
         self._connection: ClusterConnection | None = None
         self._full = False
         self._up_at = 0.0
-        self._bytes_in = self._bytes_out = 0
+        self._bytes_out = 0
         #: How much was written when bytes came the last time.
         self._heard_at = 0
         self._silence = Progress()
@@ -98,8 +94,6 @@ class NodeLink:
         self._probed = False
         self._shell = Shell(
             {
-                Write: self._write,
-                Sent: self._sent,
                 LogLine: lambda line: emit(self._log, line),
                 Close: lambda it: self._drop(str(it.error)),
             }
@@ -118,34 +112,31 @@ class NodeLink:
         """Collect one request or push; `flush` writes it."""
         core = self._core
         if session:
-            number = core.call(destination, payload, lane=source)
-            self._calls[number] = (source, session)
+            number = core.call(destination, payload, (source, session), source)
             if core.busy and core.holds(number):
                 drop = partial(self._forget, number)
                 self._around.receiver.call_held(self.peer, source, session, drop)
         else:
-            core.push(destination, payload, lane=source)
+            core.push(destination, payload, source)
         if core.waiting > MAX_HELD:
             self._check_room()
 
     def flush(self) -> None:
         """Write what was collected, and of large messages what the transport takes."""
-        connection = self._connection
+        connection, core = self._connection, self._core
         while connection is not None and connection is self._connection:
-            self._shell.do(self._core.flush(0 if connection.is_full else ROOM))
-            if not self._core.busy or connection.is_full:
+            self._write(core.take(0 if connection.is_full else ROOM))
+            if not core.busy or connection.is_full:
                 break
         self._check_room()
 
-    def _write(self, effect: Write) -> None:
-        assert self._connection is not None
-        self._bytes_out += len(effect.data)
-        self._connection.write_out(effect.data)
-
-    def _sent(self, effect: Sent) -> None:
-        call = self._calls.get(effect.session)
-        if call is not None:
-            self._around.receiver.call_written(*call)
+    def _write(self, data: bytes) -> None:
+        if data:
+            assert self._connection is not None
+            self._bytes_out += len(data)
+            self._connection.write_out(data)
+            for source, session in self._core.sent():
+                self._around.receiver.call_written(source, session)
 
     def _check_room(self) -> None:
         """Say whether more may be given to the link."""
@@ -162,7 +153,7 @@ class NodeLink:
 
     def _forget(self, number: int) -> None:
         """Nobody waits for an answer any more."""
-        if self._calls.pop(number, None) is not None:
+        if number in self._core.calls:
             self._core.cancel(number)
 
     # The connection: its owner
@@ -172,7 +163,7 @@ class NodeLink:
         self.route.linked()
         self._connection = connection
         self._up_at = self._around.clock.seconds()
-        self._bytes_in = self._bytes_out = self._heard_at = 0
+        self._bytes_out = self._heard_at = 0
         self._full = self._probed = False
         self._log.info(
             "linked with node {node}, dialed at {peer}",
@@ -187,30 +178,14 @@ class NodeLink:
 
     def received(self, data: bytes) -> None:
         """Take one read; all answers in it are handed on at once."""
-        self._bytes_in += len(data)
+        core = self._core
+        frames = core.feed(data)
         self._heard_at = self._bytes_out
         self._probed = False
-        calls = self._calls
-        frames: list[Frame] = []
-        rest = []
-        for effect in self._core.feed(data):
-            kind = type(effect)
-            if kind is Answered:
-                call = calls.pop(effect.session)  # type: ignore[union-attr]
-                if call is not None:
-                    to = _RESPONSE | call[0] & MAX_INDEX
-                    frames.append((0, to, call[1], effect.body))  # type: ignore[union-attr]
-            elif isinstance(effect, Failed):
-                call = calls.pop(effect.session)
-                if call is not None:
-                    to = _ERROR | call[0] & MAX_INDEX
-                    frames.append((0, to, call[1], str(effect.error).encode()))
-            else:
-                rest.append(effect)
         if frames:
             self._around.receiver.frames_received(self.peer, frames)
-        if rest:
-            self._shell.do(rest)
+        if core.effects:
+            self._shell.do(core.take_effects())
 
     def full(self) -> None:
         """The transport is full."""
@@ -227,10 +202,8 @@ class NodeLink:
         if connection is not self._connection:
             return
         self._connection = None
-        for effect in self._core.lost(reason):
-            if isinstance(effect, Failed):
-                # The node itself fails all calls that were written.
-                self._calls.pop(effect.session, None)
+        # The node itself fails the calls that were written.
+        self._core.lost()
         if connection.ended is None:
             self._log.info(
                 "lost the link to node {node} at {peer}: {reason}",
@@ -270,17 +243,15 @@ class NodeLink:
     def leave(self, reason: str) -> None:
         """Write all that is left, and close for good."""
         if self._connection is not None:
-            self._shell.do(self._core.flush(EVERYTHING))
+            self._write(self._core.take(EVERYTHING))
         self.route.address = None
         self.close(reason)
-        self.end(reason)
+        self.end()
 
-    def end(self, reason: str) -> None:
+    def end(self) -> None:
         """Nothing waits for the node any more; the node itself fails the calls."""
-        self._core.end(reason)
-        self._calls.clear()
-        if self._core.dropped:
-            dropped, self._core.dropped = self._core.dropped, 0
+        dropped = self._core.end()
+        if dropped:
             self._around.receiver.pushes_dropped(self.peer, dropped)
 
     def _not_reached(self, error: str) -> None:
@@ -289,7 +260,7 @@ class NodeLink:
         if not around.waiting:
             if not around.needs(self.peer):
                 self.route.stop()
-            self.end(error)
+            self.end()
             around.receiver.peer_absent(self.peer, error)
         elif not self.is_wanted:
             self.route.stop()
@@ -321,7 +292,7 @@ class NodeLink:
             self.peer,
             connection.peer_text,
             self._around.clock.seconds() - self._up_at,
-            self._bytes_in,
+            self._core.bytes_read,
             self._bytes_out,
             connection.is_full,
         )
@@ -341,8 +312,8 @@ class NodeLink:
         if connection is None or self._around.paused:
             return
         now = self._around.clock.seconds()
-        owing = bool(self._calls) or self._heard_at != self._bytes_out
-        silent = self._silence.stands(self._bytes_in if owing else None, now)
+        owing = bool(self._core.calls) or self._heard_at != self._bytes_out
+        silent = self._silence.stands(self._core.bytes_read if owing else None, now)
         if limits.silence and silent >= 2 * limits.silence and self._probed:
             self._drop(f"it sent nothing for {silent:.1f} s, though it was asked")
         elif limits.silence and silent >= limits.silence and not self._probed:
@@ -350,7 +321,7 @@ class NodeLink:
         elif self._stall.stands(self._core.half_open, now) >= limits.stall:
             self._drop(f"half an answer stood still for {limits.stall:g} s")
         idle = not owing and not self.is_wanted
-        moved = self._bytes_in + self._bytes_out
+        moved = self._core.bytes_read + self._bytes_out
         stood = self._idle.stands(moved if idle else None, now)
         if limits.idle and stood >= limits.idle:
             self.close(f"nothing passed for {limits.idle:g} s")
@@ -358,12 +329,12 @@ class NodeLink:
     def _probe(self) -> None:
         """Ask for a name: any answer shows that the node lives (cluster, section 3)."""
         self._probed = True
-        self._calls[self._core.call(0, PROBE)] = None
+        self._core.call(0, PROBE, None)
         self.flush()
 
     def _forget_given_up(self) -> None:
         """Take out the calls that nobody waits for: they may never be answered."""
-        calls = [(number, call) for number, call in self._calls.items() if call]
+        calls = [(number, call) for number, call in self._core.calls.items() if call]
         waiting = self._around.receiver.calls_waiting([call for _, call in calls])
         for (number, _), is_waiting in zip(calls, waiting, strict=True):
             if not is_waiting:

@@ -124,7 +124,7 @@ class Nodes:
         reason = "it was taken out of the node table"
         link.route.address = None
         link.close(reason)
-        link.end(reason)
+        link.end()
         self.receiver.peer_gone(name, reason)
 
     def _move(self, name: str, link: NodeLink) -> None:

@@ -12,9 +12,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ...errors import QueueFull
-from ...interfaces import IClient, IClusterReceiver, LinkInfo, Request
+from ...interfaces import IClient, IClusterReceiver, LinkInfo
 from ...link.cluster import ClusterServer
-from ...link.effects import Asked, LogLine, Write
+from ...link.effects import LogLine
 from ...link.parts import AT_ONCE
 from ..kit.connections import Connections
 from ..kit.limits import ConnectionLimits
@@ -57,13 +57,11 @@ class Client:
         self._progress = Progress()
         self._unread = Progress()
         self._since = 0.0
-        self._bytes_in = self._bytes_out = 0
+        self._bytes_out = 0
         #: Bytes of small answers that were written while the transport was full.
         self._beyond = 0
         self.address = ""
-        self._shell = Shell(
-            {Write: self._write, LogLine: lambda line: emit(self._log, line)}
-        )
+        self._shell = Shell({LogLine: lambda line: emit(self._log, line)})
 
     # The connection: its owner
 
@@ -84,21 +82,15 @@ class Client:
 
     def received(self, data: bytes) -> None:
         """Take one read; all requests in it are handed on at once."""
-        self._bytes_in += len(data)
-        requests: list[Request] = []
-        rest = []
-        for effect in self._core.feed(data):
-            if type(effect) is Asked:
-                requests.append(
-                    (effect.address, effect.session, effect.body, effect.push)
-                )
-            else:
-                rest.append(effect)
+        core = self._core
+        requests = core.feed(data)
         if requests:
             self._clients.around.receiver.requests_received(self._agent, requests)
-        if rest:
-            self._shell.do(rest)
-        self.flush()
+        if core.effects:
+            self._shell.do(core.take_effects())
+        if core.has_more:
+            # Not what actors answer, but what the connection itself does.
+            self.flush()
 
     def full(self) -> None:
         """It does not read our answers as fast as we write them."""
@@ -135,20 +127,21 @@ class Client:
         """Write what was collected, and of large answers what the transport takes."""
         connection = self._connection
         while connection is not None and connection is self._connection:
-            self._shell.do(self._core.flush(0 if connection.is_full else ROOM))
+            self._write(self._core.take(0 if connection.is_full else ROOM))
             if connection.is_full:
                 self._read()
                 break
             if not self._core.busy:
                 break
 
-    def _write(self, effect: Write) -> None:
-        connection, size = self._connection, len(effect.data)
-        assert connection is not None
-        self._bytes_out += size
-        if connection.is_full:
-            self._beyond += size
-        connection.write_out(effect.data)
+    def _write(self, data: bytes) -> None:
+        if data:
+            connection, size = self._connection, len(data)
+            assert connection is not None
+            self._bytes_out += size
+            if connection.is_full:
+                self._beyond += size
+            connection.write_out(data)
 
     # Watching
 
@@ -182,7 +175,7 @@ class Client:
             f"from {self.address}",
             self.address,
             self._clients.around.clock.seconds() - self._since,
-            self._bytes_in,
+            self._core.bytes_read,
             self._bytes_out,
             connection.is_full,
         )
@@ -209,7 +202,7 @@ class Client:
     def close(self) -> None:
         """Write what is left, and close."""
         if self._connection is not None:
-            self._shell.do(self._core.flush(EVERYTHING))
+            self._write(self._core.take(EVERYTHING))
             self._connection.close()
 
     def abort(self) -> None:
