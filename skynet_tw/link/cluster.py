@@ -57,6 +57,11 @@ class _End(Generic[_Reader, _X]):
         return self._writer.has_more
 
     @property
+    def has_large(self) -> bool:
+        """Whether large messages are under way, or the last ``take`` has ended one."""
+        return self._writer.busy or bool(self._writer.sent)
+
+    @property
     def under_way(self) -> int:
         """How many large messages are not wholly written, of each lane one at most."""
         return self._writer.under_way

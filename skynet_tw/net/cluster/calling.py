@@ -124,19 +124,27 @@ class NodeLink:
     def flush(self) -> None:
         """Write what was collected, and of large messages what the transport takes."""
         connection, core = self._connection, self._core
-        while connection is not None and connection is self._connection:
-            self._write(core.take(0 if connection.is_full else ROOM))
+        if connection is None:
+            return
+        data = core.take(0 if self._full else ROOM)
+        if data:
+            self._bytes_out += len(data)
+            connection.write_out(data)
+        if core.has_large or self._full:
+            self._flush_large(connection)
+
+    def _flush_large(self, connection: ClusterConnection) -> None:
+        """Go on with large messages: for as long as the transport takes them."""
+        core = self._core
+        while connection is self._connection:
+            for source, session in core.sent():
+                self._around.receiver.call_written(source, session)
             if not core.busy or connection.is_full:
                 break
-        self._check_room()
-
-    def _write(self, data: bytes) -> None:
-        if data:
-            assert self._connection is not None
+            data = core.take(ROOM)
             self._bytes_out += len(data)
-            self._connection.write_out(data)
-            for source, session in self._core.sent():
-                self._around.receiver.call_written(source, session)
+            connection.write_out(data)
+        self._check_room()
 
     def _check_room(self) -> None:
         """Say whether more may be given to the link."""
@@ -243,7 +251,7 @@ class NodeLink:
     def leave(self, reason: str) -> None:
         """Write all that is left, and close for good."""
         if self._connection is not None:
-            self._write(self._core.take(EVERYTHING))
+            self._connection.write_out(self._core.take(EVERYTHING))
         self.route.address = None
         self.close(reason)
         self.end()

@@ -48,14 +48,14 @@ class ClusterConnection(GreetingConnection):
         """There is no handshake: it can be used."""
         assert self.transport is not None and self._owner is not None
         self.write_out = writer_for(self.transport)
+        # Nothing stands between a read and who takes it.
+        self.dataReceived = self._owner.received  # type: ignore[method-assign]
         self.watch_pressure(self._owner.full, self._owner.free)
         self._owner.opened(self)
         self.greeted()
 
     def dataReceived(self, data: bytes) -> None:
-        """Take one read."""
-        if self._owner is not None:
-            self._owner.received(data)
+        """What is read once the connection is closed concerns nobody."""
 
     def close(self) -> None:
         """Write what is buffered, and let the other side close when it has read it."""
@@ -73,10 +73,11 @@ class ClusterConnection(GreetingConnection):
 
     def _end(self, reason: str) -> None:
         self.write_out = _nowhere
+        self.dataReceived = _nowhere  # type: ignore[method-assign]
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.closed(self, reason)
 
 
 def _nowhere(data: bytes) -> None:
-    """Take what is written to a connection that is closed."""
+    """Take what is read from a connection that is closed, or written to it."""

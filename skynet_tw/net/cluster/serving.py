@@ -125,23 +125,22 @@ class Client:
 
     def flush(self) -> None:
         """Write what was collected, and of large answers what the transport takes."""
-        connection = self._connection
-        while connection is not None and connection is self._connection:
-            self._write(self._core.take(0 if connection.is_full else ROOM))
-            if connection.is_full:
-                self._read()
-                break
-            if not self._core.busy:
-                break
-
-    def _write(self, data: bytes) -> None:
+        connection, core = self._connection, self._core
+        if connection is None:
+            return
+        data = core.take(0 if connection.is_full else ROOM)
         if data:
-            connection, size = self._connection, len(data)
-            assert connection is not None
-            self._bytes_out += size
-            if connection.is_full:
-                self._beyond += size
-            connection.write_out(data)
+            self._write(connection, data)
+        while core.busy and not connection.is_full and connection is self._connection:
+            self._write(connection, core.take(ROOM))
+        if connection.is_full:
+            self._read()
+
+    def _write(self, connection: ClusterConnection, data: bytes) -> None:
+        self._bytes_out += len(data)
+        if connection.is_full:
+            self._beyond += len(data)
+        connection.write_out(data)
 
     # Watching
 
@@ -202,7 +201,7 @@ class Client:
     def close(self) -> None:
         """Write what is left, and close."""
         if self._connection is not None:
-            self._write(self._core.take(EVERYTHING))
+            self._connection.write_out(self._core.take(EVERYTHING))
             self._connection.close()
 
     def abort(self) -> None:

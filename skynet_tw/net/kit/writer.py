@@ -101,11 +101,14 @@ def _write_through(transport: Connection, data: bytes) -> None:
     ):
         transport.write(data)
         return
+    sent = transport.writeSomeData(data)
+    if sent == len(data):
+        return
     rest = memoryview(data)
-    while rest:
+    while isinstance(sent, int) and sent:
         # It takes 128 KiB at a time; go on for as long as the socket does.
-        sent = transport.writeSomeData(cast(bytes, rest))
-        if not isinstance(sent, int) or sent == 0:
-            transport.write(bytes(rest))
-            return
         rest = rest[sent:]
+        if not rest:
+            return
+        sent = transport.writeSomeData(cast(bytes, rest))
+    transport.write(bytes(rest))
