@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from skynet_tw import Actor, BadAddress, PeerDown, RemoteError, Start
@@ -37,8 +38,13 @@ class CallTests(ClusterCase):
         found = await ours.cluster.query("real", "probe")
         self.assertEqual((found.node, found.target), ("real", real.probe))
         text = f":{real.probe:08x}"
-        for target in ("@probe", ".probe", real.probe, text, str(real.probe), found):
-            self.assertEqual(await ours.cluster.call("real", target, "ECHO", 1), 1)
+        forms: Sequence[Any] = ("@probe", ".probe", real.probe, text, str(real.probe))
+        targets = (*forms, found)
+        for n, target in enumerate(targets, 1):
+            self.assertEqual(await ours.cluster.call("real", target, "ECHO", n), n)
+            ours.cluster.send("real", target, "COUNT", n)
+        counted = await ours.cluster.call("real", "@probe", "RESULT")
+        self.assertEqual(counted, (len(targets), True, len(targets)))
         proxy = ours.cluster.proxy("real", "@probe")
         self.assertEqual(await proxy.call("ECHO", 2), 2)
 
@@ -47,9 +53,21 @@ class CallTests(ClusterCase):
         ours, _ = await self.pair()
         handle = int(ours.handle)
         self.assertEqual(await self.lua(ours, "query", "ours", "probe"), handle)
-        for target in ("@probe", ".probe", handle, f":{handle:08x}", str(handle)):
-            echoed = await self.lua(ours, "call", "ours", target, "ECHO", 1)
-            self.assertEqual(echoed, 1, target)
+        targets = ("@probe", ".probe", handle, f":{handle:08x}", str(handle))
+        for n, target in enumerate(targets, 1):
+            echoed = await self.lua(ours, "call", "ours", target, "ECHO", n)
+            self.assertEqual(echoed, n, target)
+            await self.lua(ours, "send", "ours", target, "COUNT", n)
+        counted = await self.lua(ours, "call", "ours", "@probe", "RESULT")
+        self.assertEqual(counted, (len(targets), True, len(targets)))
+
+    async def test_open(self) -> None:
+        """An actor may open one more port, and is called there."""
+        ours, _ = await self.pair()
+        address = await ours.cluster.open(ANY)
+        await self.lua(ours, "reload", {"also_ours": address})
+        echoed = await self.lua(ours, "call", "also_ours", "@probe", "ECHO", 1)
+        self.assertEqual(echoed, 1)
 
     async def test_values(self) -> None:
         """No values, several, nil and nested tables go there and back, each way."""

@@ -118,9 +118,12 @@ class ExampleTests(ClusterCase):
             *("--harbor", "0", "--arg", f"cluster={file}"),
             *("--start", f"customer {second}"),
         )
-        await customer.wait_for("customer bought apple banana false false")
-        await customer.wait_for("customer counted 42")
+        bought = await customer.wait_for("customer bought (.*)\n")
+        self.assertEqual(bought[1], "apple banana false")
+        counted = await customer.wait_for("customer counted (.*)\n")
+        self.assertEqual(counted[1], "42")
         store = next(c.actor for c in node.node.actors() if isinstance(c.actor, Store))
+        await self.until(lambda: len(store.pings) == 2)
         self.assertEqual(store.pings, [5, 100 * 1024])
 
     async def test_our_customer(self) -> None:

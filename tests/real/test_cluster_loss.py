@@ -20,6 +20,12 @@ from .world import free_address, gatherResults
 ACTORS = str(ROOT / "tests" / "actors")
 
 
+async def first_link_closed(real: RealNode) -> None:
+    """Wait until the connection that a real node accepted first is closed."""
+    agent = await real.process.wait_for(r"\[:(\w+)\] LAUNCH snlua clusteragent")
+    await real.process.wait_for(rf"\[:{agent[1]}\] KILL self")
+
+
 class Traffic:
     """Calls and pushes with numbers to a real node's ``@tally``, and their outcomes.
 
@@ -173,11 +179,6 @@ class RestartTests(ClusterCase):
 class ReloadTests(ClusterCase):
     """A table of nodes that changes while there is traffic."""
 
-    async def closed(self, real: RealNode) -> None:
-        """Wait until the connection that a real node accepted first is closed."""
-        agent = await real.process.wait_for(r"\[:(\w+)\] LAUNCH snlua clusteragent")
-        await real.process.wait_for(rf"\[:{agent[1]}\] KILL self")
-
     async def test_changed(self) -> None:
         """A new address takes effect with `reload`; the old connection is closed."""
         first = await self.real_node()
@@ -191,7 +192,7 @@ class ReloadTests(ClusterCase):
         self.assertEqual(await ours.cluster.call("real", echo, "ECHO", 1), 1)
         with self.assertRaises(LinkLost):
             await hanging
-        await self.closed(first)
+        await first_link_closed(first)
 
     async def test_removed(self) -> None:
         """A removed node is refused at once, until the table has it again."""
@@ -209,7 +210,7 @@ class ReloadTests(ClusterCase):
         dropped = node.node.ledger.dropped
         ours.cluster.send("real", "@probe", "ECHO")
         self.assertEqual(node.node.ledger.dropped, dropped + 1)
-        await self.closed(real)
+        await first_link_closed(real)
         await ours.cluster.reload({"real": real.address})
         self.assertEqual(await ours.cluster.call("real", "@probe", "ECHO", 1), 1)
 
@@ -230,11 +231,21 @@ class ReloadTests(ClusterCase):
             await ours.cluster.call("real", "@probe", "ECHO")
 
 
-class StoppedTests(ClusterCase):
-    """A real node whose process stands still."""
+class QuietTests(ClusterCase):
+    """Links on which nothing passes."""
+
+    async def test_idle(self) -> None:
+        """A link that nobody uses is closed, and comes back unseen."""
+        limits = ConnectionLimits(idle=0.5, stall=1.0)
+        ours, real = await self.pair(connections=limits)
+        await first_link_closed(real)
+        for i in range(1, 1001):
+            ours.cluster.send("real", "@probe", "COUNT", i)
+        counted = await ours.cluster.call("real", "@probe", "RESULT")
+        self.assertEqual(counted, (1000, True, 1000))
 
     async def test_named_and_back(self) -> None:
-        """It is named within seconds, and all goes on once it does."""
+        """A node that stands still is named within seconds; then all goes on."""
         limits = ConnectionLimits(silence=1.0, stall=4.0)
         ours, real = await self.pair(connections=limits)
         real.process.freeze()
