@@ -119,7 +119,7 @@ class RestartTests(ClusterCase):
         driver = self.cluster_probe(await self.our_node({"real": real.address}))
         victim, address = await self.tally(file)
         await self.lua(driver, "reload", {"ours": address})
-        way = ("CLUSTERRUN", "ours", "@tally", total, workers)
+        way = ("CLUSTERRUN", "ours", "tally", total, workers)
         running = driver.cluster.call("real", "@probe", *way, timeout=60)
         await self.until(lambda: len(self.ran(file)) > total // 10)
         await victim.stop("KILL")
@@ -127,7 +127,7 @@ class RestartTests(ClusterCase):
         answered, failed = await running
         self.assertEqual(len(answered) + failed, total)
         self.assertLessEqual(set(answered), self.ran(file))
-        self.assertTrue(any(i > total // 2 for i in answered))
+        self.assertLessEqual(failed, workers)
 
     async def tally(self, file: Path, address: str = ANY) -> tuple[NodeProcess, str]:
         """Start a node of ours that can be killed, and read where it listens."""

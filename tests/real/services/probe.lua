@@ -226,21 +226,24 @@ function command.CLUSTERBLOB(node, dest, size)
     return blob == command.BLOB(size)
 end
 
--- CLUSTERRUN node dest n workers -> the numbers of 1..n whose call ("RUN", i) was
--- answered, and how many failed; so many workers call at a time.
-function command.CLUSTERRUN(node, dest, n, workers)
+-- CLUSTERRUN node name n workers -> the numbers of 1..n whose call ("RUN", i) of @name
+-- was answered, and how many failed.  So many workers call at a time; one whose call
+-- fails goes on once the name is found again.
+function command.CLUSTERRUN(node, name, n, workers)
     local cluster = require "skynet.cluster"
     local main, running = coroutine.running(), workers
     local answered, failed, i = {}, 0, 0
     local function work()
         while i < n do
             i = i + 1
-            local ok, same = pcall(cluster.call, node, dest, "RUN", i)
+            local ok, same = pcall(cluster.call, node, "@" .. name, "RUN", i)
             if ok then
                 answered[#answered + 1] = same
             else
                 failed = failed + 1
-                skynet.sleep(1)
+                while not pcall(cluster.query, node, name) do
+                    skynet.sleep(1)
+                end
             end
         end
         running = running - 1
