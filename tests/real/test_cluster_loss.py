@@ -141,6 +141,25 @@ class RestartTests(ClusterCase):
         await process.wait_for("node ready")
         return process, found[1]
 
+    async def test_in_a_large_one(self) -> None:
+        """A large request that is cut off begins again with the next link, and runs."""
+        file = Path(self.mktemp()).resolve()
+        real = await self.real_node(ANY, "tally", str(file))
+        ours = self.cluster_probe(await self.our_node({"real": real.address}))
+        await ours.cluster.call("real", "@tally", "RUN", 0)
+        real.process.freeze()
+        padding = ours.BLOB(15 * 1024**2)
+        whole = ours.cluster.call("real", "@tally", "RUN", 1)
+        large = ours.cluster.call("real", "@tally", "RUN", 2, padding)
+        behind = ours.cluster.call("real", "@tally", "RUN", 3)
+        await self.until(lambda: ours.node.status().peers[0].stage == "busy")
+        await real.process.stop("KILL")
+        await self.real_node(real.address, "tally", str(file))
+        with self.assertRaises(LinkLost):
+            await whole
+        self.assertEqual(await gatherResults([large, behind]), [2, 3])
+        self.assertEqual(self.ran(file), {0, 2, 3})
+
     async def test_not_there_yet(self) -> None:
         """What is sent to a node that is not there yet arrives in order once it is."""
         address = free_address()
