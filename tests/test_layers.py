@@ -37,6 +37,7 @@ ALLOWED = {
     "interfaces": VOCABULARY - {"status"},
     "status": {"handle", "interfaces"},
     "oneshot": set[str](),
+    "repeater": set[str](),
     "luafile": {"lualiteral"},
     "keys": set[str](),
     "luavalue": {"errors", "text", "keys"},
@@ -44,10 +45,11 @@ ALLOWED = {
     "lualiteral": {"luavalue", "text"},
     "wire": VOCABULARY | VALUES,
     "link": VOCABULARY | VALUES | {"wire"},
-    "net": VOCABULARY | VALUES | {"wire", "link", "oneshot"},
+    "net": VOCABULARY | VALUES | {"wire", "link", "oneshot", "repeater"},
     "node": VOCABULARY | VALUES | {"oneshot"},
     # Of `net` the kit's log lines only: a test below.
-    "discovery": VOCABULARY | {"addresses", "luafile", "net", "oneshot", "reasons"},
+    "discovery": VOCABULARY
+    | {"addresses", "luafile", "net", "oneshot", "reasons", "repeater"},
     # Beside what it reads and writes, nothing but what is public.
     "cli": {"addresses", "errors", "handle", "lualiteral", "luavalue", "reasons"}
     | {"text", "Actor", "make_node", "__version__"},

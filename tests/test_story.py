@@ -397,7 +397,7 @@ class InboundTests(StoryCase):
                 self.assertEqual(one.node.status().ledger.waiting, 0)
                 self.assertEqual(two.node.status().ledger.waiting, len(answers))
                 self.assertEqual(self.counter(nodes, two).seen, [])
-                self.assertEqual(two.node.boot_report()[3].state, "waiting")
+                self.assertEqual(two.node.boot_report()[4].state, "waiting")
                 may_start.callback(None)
                 nodes.ready()
                 numbers = [*range(len(answers))]

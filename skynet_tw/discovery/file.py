@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import BootFailed, DirectoryFailed
+from ..repeater import Repeater
 from .interfaces import Addresses, INodeDirectory
 from .nodetable import NodeTable, load
 from .view import View
@@ -42,8 +42,7 @@ class FileDirectory:
         self._interval = interval
         self._version: _Version = None
         self._view: View | None = None
-        self._watch = LoopingCall(self._look)
-        self._watch.clock = clock
+        self._watch = Repeater(self._look, interval, clock)
         #: The table that was read last, with its options.
         self.table = NodeTable()
 
@@ -57,7 +56,7 @@ class FileDirectory:
         except ValueError as error:
             return fail(BootFailed(f"node table {error}"))
         if self._interval:
-            self._watch.start(self._interval, now=False)
+            self._watch.start()
         return succeed(None)
 
     def refresh(self) -> Deferred[None]:
@@ -74,8 +73,7 @@ class FileDirectory:
 
     def stop(self) -> Deferred[None]:
         """Look at the file no more."""
-        if self._watch.running:
-            self._watch.stop()
+        self._watch.stop()
         if self._view is not None:
             self._view.close()
         return succeed(None)

@@ -20,11 +20,11 @@ from zope.interface import implementer
 from ...errors import BootFailed, PeerDown
 from ...interfaces import ICluster, IClusterReceiver, INodeDirectory, LinkInfo
 from ...oneshot import OneShot
+from ...repeater import Repeater
 from ...text import shown
 from ..kit.closing import close_within
 from ..kit.limits import ConnectionLimits
 from ..kit.member import DEFAULT_RETRY_POLICY, bound_address, cannot_listen
-from ..kit.sweep import Sweeper
 from .nodes import Nodes
 from .serving import Clients
 
@@ -86,7 +86,7 @@ class Cluster:
         self._nodes = Nodes(self, nodes or {}, waiting)
         self._clients = Clients(self)
         self._ports: dict[str, IListeningPort] = {}
-        self._sweeper = Sweeper(clock, self.limits, self._sweep)
+        self._sweeper = Repeater(self._sweep, self.limits.sweep, clock)
         self._reached = OneShot()
         self._reaching = False
         self._left: OneShot | None = None

@@ -14,13 +14,13 @@ from twisted.python.failure import Failure
 
 from ...link.effects import Close, Effect, LogLine, Write
 from ...link.master_core import MasterCore
+from ...repeater import Repeater
 from .closing import close_within
 from .connections import Connection, Connections
 from .handshakes import PendingHandshakes
 from .limits import ConnectionLimits
 from .logging import FoldedLog, emit
 from .shell import Shell
-from .sweep import Sweeper
 
 
 class MasterConnection(Connection):
@@ -81,7 +81,7 @@ class MasterFactory(Factory):
         self._strangers = FoldedLog("master's port")
         #: Whether no connection is wanted any more.
         self.is_closing = False
-        self._sweeper = Sweeper(clock, limits, self.sweep)
+        self._sweeper = Repeater(self.sweep, limits.sweep, clock)
         self._shell = Shell(
             {
                 Write: self.write,

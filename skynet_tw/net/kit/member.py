@@ -21,12 +21,12 @@ from twisted.python.failure import Failure
 from ...errors import BadAddress, BootFailed
 from ...interfaces import IRemoteReceiver, LinkInfo
 from ...oneshot import OneShot
+from ...repeater import Repeater
 from ...wire.harbor import MAX_PAYLOAD
 from .closing import close_within
 from .limits import ConnectionLimits
 from .links import AllLinks
 from .master_client import MasterClient
-from .sweep import Sweeper
 
 #: A tenth of a second and a jitter at first, five seconds in the end: a slave that
 #: waits for its master finds it well within the time limit of its boot.
@@ -107,7 +107,7 @@ class HarborMember:
         self._links = links
         self._client = client
         self._port: IListeningPort | None = None
-        self._sweeper = Sweeper(clock, limits, self._sweep)
+        self._sweeper = Repeater(self._sweep, limits.sweep, clock)
         self._left: OneShot | None = None
 
     def _address_known(self, address: str) -> None:
