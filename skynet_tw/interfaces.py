@@ -195,6 +195,16 @@ class ICluster(ILayer):
         :returns: fires when it has taken effect.
         """
 
+    def nodes() -> dict[str, str]:
+        """The nodes whose addresses are known now, by their names."""
+
+    def nodes_other_than(known: Mapping[str, str]) -> Deferred[dict[str, str]]:
+        """Wait until `nodes` is not *known*, which it may be already.
+
+        :returns: fires with the nodes, when that has taken effect; it may be
+            cancelled.  It fails with `NotReady` when this node leaves.
+        """
+
 
 class INodeDirectory(Interface):
     """Knows where the nodes of a cluster are."""

@@ -183,6 +183,19 @@ class ClusterCalls:
         except SkynetError as error:
             return fail(error)
 
+    def nodes(self) -> dict[str, str]:
+        """The nodes that are known, see `ClusterAccess.nodes`."""
+        self._core.check_thread()
+        return self._layer.nodes()
+
+    def nodes_other_than(self, known: Any) -> Deferred[dict[str, str]]:
+        """Wait for other nodes, see `ClusterAccess.nodes_other_than`."""
+        self._core.check_thread()
+        if not isinstance(known, Mapping):
+            wrong = shown(known, 80)
+            raise TypeError(f"nodes and their addresses are wanted, not {wrong}")
+        return self._layer.nodes_other_than(known)
+
 
 class ClusterAccess:
     """The cluster, as one actor uses it: ``self.cluster``.
@@ -275,6 +288,24 @@ class ClusterAccess:
         :returns: a Deferred, fired when it has taken effect.
         """
         return self._calls.reload(changes)
+
+    def nodes(self) -> dict[str, str]:
+        """The nodes whose addresses are known now, by their names."""
+        return self._calls.nodes()
+
+    def nodes_other_than(self, known: Mapping[str, str]) -> Deferred[dict[str, str]]:
+        """Wait until the nodes are others than *known*, which they may be already.
+
+        To see all changes::
+
+            nodes = {}
+            while True:
+                nodes = await self.cluster.nodes_other_than(nodes)
+
+        :returns: a Deferred of the nodes, fired when the change has taken effect; it
+            may be cancelled.  It fails with `NotReady` when this node stops.
+        """
+        return self._calls.nodes_other_than(known)
 
 
 class ClusterProxy:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,7 @@ from skynet_tw import (
     CallTimeout,
     Limits,
     LinkLost,
+    NotReady,
     PeerDown,
     RemoteError,
     command,
@@ -384,6 +385,38 @@ class TableTests(ClusterTestCase):
             nodes.result(self.client.cluster.reload({"bank": None}))
             self.assertEqual(self.answer("COUNT", 3), 3)
             self.assertEqual(self.actor.seen, [3])
+
+    def test_nodes(self) -> None:
+        """The nodes with an address are known; a change is told when it took effect."""
+        with self.nodes() as nodes:
+            cluster = self.client.cluster
+            known = cluster.nodes()
+            self.assertEqual(known, {"bank": BANK})
+            self.answer("COUNT", 0)
+            changed = cluster.nodes_other_than(known)
+            dropped = cluster.nodes_other_than(known)
+            nodes.result(cluster.reload({"bank": BANK, "shop": False}))
+            self.assertNoResult(changed)
+            dropped.cancel()
+            self.failureResultOf(dropped, CancelledError)
+            self.bank = self.start_bank(OTHER)
+            nodes.ready()
+            told = changed.addCallback(lambda found: (found, self.answer("COUNT", 1)))
+            cluster.reload({"bank": OTHER, "shop": "shop:1"})
+            expected = {"bank": OTHER, "shop": "shop:1"}
+            self.assertEqual(nodes.result(told), (expected, 1))
+            self.assertEqual(cluster.nodes(), expected)
+            self.assertEqual(
+                self.successResultOf(cluster.nodes_other_than(known)), expected
+            )
+
+    def test_nodes_to_the_end(self) -> None:
+        """Who waits for other nodes is told that the node stops; nothing is left."""
+        with self.nodes() as nodes:
+            cluster = self.client.cluster
+            waiting = cluster.nodes_other_than(cluster.nodes())
+            nodes.stop(self.service)
+            self.failureResultOf(waiting, NotReady)
 
     def test_bad_table(self) -> None:
         """A reload that means nothing changes nothing."""

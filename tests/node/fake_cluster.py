@@ -80,6 +80,13 @@ class FakeCluster:
         self.told.append(changes)
         return succeed(None)
 
+    def nodes(self) -> dict[str, str]:
+        return {"db": "h:1"}
+
+    def nodes_other_than(self, known: Mapping[str, str]) -> Deferred[dict[str, str]]:
+        self.told.append(known)
+        return succeed(self.nodes())
+
     def pause_reading(self) -> None:
         self.reading = False
 

@@ -385,3 +385,12 @@ class NameTests(ClusterTestCase):
         wrong: Any = 7000
         self.assertRaises(TypeError, self.client.cluster.open, wrong)
         self.assertRaises(TypeError, self.client.cluster.reload, wrong)
+
+    def test_nodes(self) -> None:
+        """The nodes are those of the layer; wrong types are refused at once."""
+        self.assertEqual(self.client.cluster.nodes(), {"db": "h:1"})
+        changed = self.client.cluster.nodes_other_than({"db": "h:2"})
+        self.assertEqual(self.successResultOf(changed), {"db": "h:1"})
+        self.assertEqual(self.cluster.told, [{"db": "h:2"}])
+        wrong: Any = ["db"]
+        self.assertRaises(TypeError, self.client.cluster.nodes_other_than, wrong)

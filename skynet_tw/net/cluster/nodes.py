@@ -48,8 +48,9 @@ class Nodes:
         self, around: Surroundings, table: Mapping[str, str | bool], waiting: bool
     ) -> None:
         self._around = around
-        self._table = NodeTable(waiting)
-        self._table.find(table)
+        #: Where they are.
+        self.table = NodeTable(waiting)
+        self.table.find(table)
         self._links: dict[str, NodeLink] = {}
         #: The nodes that the boot waits for.
         self._needed: frozenset[str] = frozenset()
@@ -75,7 +76,7 @@ class Nodes:
     @property
     def waiting(self) -> bool:
         """Whether what is for an absent node waits for it."""
-        return self._table.waiting
+        return self.table.waiting
 
     def needs(self, node: str) -> bool:
         """Whether the boot waits for a link to a node."""
@@ -83,24 +84,20 @@ class Nodes:
 
     # Where they are
 
-    def address(self, name: str) -> str | None:
-        """Where a node is, None if nobody knows."""
-        return self._table.address(name)
-
     def tell(self, changes: Mapping[str, str | bool | None]) -> Deferred[None]:
         """Somebody says where some nodes are.
 
         :returns: fires when it has taken effect.
         :raises BadAddress: it means nothing; nothing has changed.
         """
-        self._table.tell(changes)
+        self.table.tell(changes)
         self._moved()
         return self.when_settled()
 
     def found(self, view: Mapping[str, str | bool]) -> None:
         """The directory says where all nodes are."""
         try:
-            self._table.find(view)
+            self.table.find(view)
         except BadAddress as error:
             self._log.error("the node table is left as it is: {error}", error=error)
         else:
@@ -114,11 +111,12 @@ class Nodes:
     def _moved(self) -> None:
         """The table has changed: let each link know what is new for it."""
         for name, link in list(self._links.items()):
-            if self._table.is_removed(name):
+            if self.table.is_removed(name):
                 self._remove(name, link)
             else:
                 self._move(name, link)
         self.changed()
+        self.table.announce()
 
     def _remove(self, name: str, link: NodeLink) -> None:
         reason = "it was taken out of the node table"
@@ -129,7 +127,7 @@ class Nodes:
 
     def _move(self, name: str, link: NodeLink) -> None:
         self.receiver.peer_expected(name)
-        address, route = self._table.address(name), link.route
+        address, route = self.table.address(name), link.route
         if address is None:
             # A node that only is out of sight keeps the link that it has.
             if not link.is_linked:
@@ -156,11 +154,11 @@ class Nodes:
 
         :raises PeerDown: there is no such node, and none is waited for.
         """
-        if self._table.is_removed(name):
+        if self.table.is_removed(name):
             raise PeerDown(f"node {name} was taken out of the node table")
         link = self._links.get(name)
         if link is None or not link.is_linked:
-            if self._table.address(name) is None and not self.waiting:
+            if self.table.address(name) is None and not self.waiting:
                 raise PeerDown(f"no node table has the node {name}")
             self.reach(name)
 
@@ -169,7 +167,7 @@ class Nodes:
         link = self._links.get(name)
         if link is None:
             link = self._links[name] = NodeLink(name, self)
-            link.route.address = self._table.address(name)
+            link.route.address = self.table.address(name)
         link.route.reach()
 
     def need(self, names: Iterable[str]) -> None:
@@ -189,7 +187,7 @@ class Nodes:
 
     def describe(self, name: str) -> str:
         """A node that is missing, and why, in words."""
-        address = self._table.address(name)
+        address = self.table.address(name)
         if address is None:
             return f"node {name}, which no node table has"
         link = self._links.get(name)

@@ -45,7 +45,8 @@ class Cluster:
     :param nodes: where the nodes are, as far as that is known before the boot.
     :param directory: where the nodes are found; None where `reload` tells the rest.
     :param name: what the directory is to call us, if it publishes its nodes.
-    :param address: where it is to say that we are; by default what is bound first.
+    :param address: where it is to say that we are, with port 0 for the one that is
+        bound first; by default what is bound first.
     :param required: the nodes to be linked before the boot goes on.
     :param waiting: whether what is for an absent node waits for it.
     :param retry_policy: seconds to wait after so many failed attempts in a row.
@@ -81,7 +82,7 @@ class Cluster:
         self._listen = list(listen)
         self._directory = directory
         self._name = name
-        self._address = address
+        self._told = address
         self._required = list(required)
         self._nodes = Nodes(self, nodes or {}, waiting)
         self._clients = Clients(self)
@@ -115,15 +116,16 @@ class Cluster:
 
         :returns: fails with `BootFailed` if a port cannot be bound.
         """
-        later = [where for where in self._listen if self._is_unknown(where)]
+        later = [where for where in self._listen if self._address(where) is None]
         binding = [self.open(where) for where in self._listen if where not in later]
         self._listen = later
         return gatherResults(binding, consumeErrors=True).addCallbacks(
             lambda _: None, _first_error
         )
 
-    def _is_unknown(self, where: str) -> bool:
-        return _is_name(where) and self._nodes.address(where) is None
+    def _address(self, where: str) -> str | None:
+        """The address of what is to be opened, None if nobody knows it."""
+        return self._nodes.table.address(where) if _is_name(where) else where
 
     def reach(self) -> Deferred[None]:
         """Find the nodes, open what is listened on by name, link who is required."""
@@ -133,15 +135,19 @@ class Cluster:
     async def _reach(self) -> None:
         directory = self._directory
         if directory is not None:
-            own = {}
-            if self._name and self._ports:
-                own[self._name] = self._address or next(iter(self._ports))
-            await directory.start(self._nodes.found, own)
+            await directory.start(self._nodes.found, self._own())
         for where in self._listen:
             await self.open(where)
         self._nodes.need(self._required)
         self.changed()
         await self._reached.when()
+
+    def _own(self) -> dict[str, str]:
+        """What the directory is to publish of this node."""
+        if not (self._name and self._ports):
+            return {}
+        first, port = next(iter(self._ports.items()))
+        return {self._name: bound_address(self._told, port) if self._told else first}
 
     def waiting_for(self) -> list[str]:
         """Say in words what `reach` still waits for, and why."""
@@ -168,7 +174,7 @@ class Cluster:
         """Listen, too; see `ICluster.open`."""
         if self._left is not None:
             return fail(BootFailed("this node leaves"))
-        address = self._nodes.address(where) if _is_name(where) else where
+        address = self._address(where)
         if address is None:
             wrong = f"no node table says where {shown(where, 80)} is"
             return fail(BootFailed(f"cluster cannot listen: {wrong}"))
@@ -203,6 +209,14 @@ class Cluster:
             return succeed(None)
         looked = self._directory.refresh()
         return looked.addCallback(lambda _: self._nodes.when_settled())
+
+    def nodes(self) -> dict[str, str]:
+        """The nodes whose addresses are known, see `ICluster.nodes`."""
+        return self._nodes.table.nodes()
+
+    def nodes_other_than(self, known: Mapping[str, str]) -> Deferred[dict[str, str]]:
+        """Wait until the nodes are others, see `ICluster.nodes_other_than`."""
+        return self._nodes.table.nodes_other_than(known)
 
     def want(self, node: str) -> None:
         """A message is for a node: make a link to it, see `ICluster.want`."""
@@ -247,6 +261,7 @@ class Cluster:
             left = self._left = OneShot()
             self._reached.fail(lambda: BootFailed("this node left before it was ready"))
             self._sweeper.stop()
+            self._nodes.table.close()
             closing: list[Deferred[Any]] = []
             if self._directory is not None:
                 closing.append(maybeDeferred(self._directory.stop))
@@ -254,14 +269,15 @@ class Cluster:
                 stop = cast(Callable[[], object], port.stopListening)
                 closing.append(maybeDeferred(stop))
             closing += [self._nodes.close(), self._clients.close()]
-            close_within(
-                self.limits.close, self.clock, closing, self._abort
-            ).addCallback(lambda _: left.fire())
-        return self._left.when()
 
-    def _abort(self) -> None:
-        self._nodes.abort()
-        self._clients.abort()
+            def abort() -> None:
+                self._nodes.abort()
+                self._clients.abort()
+
+            close_within(self.limits.close, self.clock, closing, abort).addCallback(
+                lambda _: left.fire()
+            )
+        return self._left.when()
 
 
 def _is_name(where: str) -> bool:

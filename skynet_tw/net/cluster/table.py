@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import BadAddress
+from twisted.internet.defer import Deferred, succeed
+
+from ...errors import BadAddress, NotReady
+from ...oneshot import OneShot
 from ...text import shown
 
 #: What a table says that is no node (cluster, section 7).
@@ -24,6 +27,8 @@ class NodeTable:
         self._found: dict[str, str | bool] = {}
         self._told: dict[str, str | bool] = {}
         self._waiting = waiting
+        #: Fires at the next `announce`.
+        self._change = OneShot()
 
     def __iter__(self) -> Any:
         return iter({**self._found, **self._told})
@@ -50,6 +55,31 @@ class NodeTable:
         """Where a node is, None if that is not known."""
         found = self._entry(name)
         return found if isinstance(found, str) else None
+
+    def nodes(self) -> dict[str, str]:
+        """The nodes whose addresses are known, by their names."""
+        merged = {**self._found, **self._told}
+        return {name: it for name, it in merged.items() if isinstance(it, str)}
+
+    def nodes_other_than(self, known: Mapping[str, str]) -> Deferred[dict[str, str]]:
+        """Wait until `nodes` is not *known*; it fires with the nodes.
+
+        It fails with `NotReady` when this node leaves before.
+        """
+        nodes = self.nodes()
+        if nodes != known:
+            return succeed(nodes)
+        return self._change.when().addCallback(lambda _: self.nodes_other_than(known))
+
+    def announce(self) -> None:
+        """What was found or told has taken effect: let those know who wait for it."""
+        if not self._change.is_done:
+            change, self._change = self._change, OneShot()
+            change.fire()
+
+    def close(self) -> None:
+        """There will be no change any more."""
+        self._change.fail(lambda: NotReady("this node leaves"))
 
     def is_removed(self, name: str) -> bool:
         """Whether it was said that a node is no more."""
