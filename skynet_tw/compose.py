@@ -30,6 +30,7 @@ from .discovery.specs import directory
 from .errors import BadAddress, BootFailed
 from .interfaces import INodeDirectory, IRemote
 from .net.cluster.remote import Cluster
+from .net.cluster.table import checked
 from .net.kit.limits import ConnectionLimits
 from .net.kit.master_port import MasterPort
 from .net.kit.member import DEFAULT_RETRY_POLICY
@@ -208,7 +209,10 @@ class _Net:
             if ":" in where:
                 self._endpoint("cluster_listen", self.server, where)
         nodes, directory = self._directory()
-        names = [where for where in config.cluster_listen if ":" not in where]
+        if config.cluster_name and not (directory and directory.publishes):
+            wrong = f"{shown(config.cluster_name)}: it is for a directory that"
+            advice = "publishes nodes: --cluster-directory etcd:URL"
+            raise ValueError(f"{self.named('cluster_name')} {wrong} {advice}")
         return Cluster(
             self.server,
             self.client,
@@ -216,7 +220,7 @@ class _Net:
             listen=config.cluster_listen,
             nodes=nodes,
             directory=directory,
-            name=config.cluster_name or next(iter(names), ""),
+            name=config.cluster_name,
             address=config.cluster_address or "",
             required=config.cluster_require,
             waiting=config.cluster_absent == "wait",
@@ -227,14 +231,20 @@ class _Net:
     def _directory(self) -> tuple[Mapping[str, Any], INodeDirectory | None]:
         """Where the nodes are, as far as it is known, and what knows the rest."""
         config = self.config
-        if config.cluster_directory is not None:
+        told = config.cluster_directory
+        if told is not None:
+            if not isinstance(told, str):
+                return {}, told
             try:
-                return {}, directory(config.cluster_directory, self.clock)
+                return {}, directory(told, self.clock)
             except ValueError as error:
                 raise ValueError(f"{self.named('cluster_directory')} {error}") from None
-        nodes = config.cluster_nodes
+        nodes = config.cluster_nodes or {}
         if not isinstance(nodes, str):
-            return nodes or {}, None
+            try:
+                return checked(nodes), None
+            except BadAddress as error:
+                raise ValueError(f"{self.named('cluster_nodes')}: {error}") from None
         try:
             view = load(nodes).view
         except ValueError as error:

@@ -13,7 +13,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from . import addresses
+from .discovery.nodetable import check_name
 from .errors import BadAddress
+from .interfaces import INodeDirectory
 from .net.wires import DEFAULT_WIRE, WIRES
 from .reasons import one_line
 from .text import shown
@@ -43,7 +45,7 @@ class Config:
     path: tuple[str, ...] = ()
     cluster_listen: tuple[str, ...] = ()
     cluster_nodes: str | Mapping[str, Any] | None = None
-    cluster_directory: str | None = None
+    cluster_directory: str | INodeDirectory | None = None
     cluster_name: str = ""
     cluster_address: str | None = None
     cluster_require: tuple[str, ...] = ()
@@ -211,7 +213,7 @@ def _check_cluster(config: Config, named: Callable[[str], str]) -> None:
             raise ValueError(f"{named('cluster_listen')}: it is empty")
     for key in ("cluster_directory", "cluster_name", "cluster_address"):
         value = getattr(config, key)
-        if value is not None and not isinstance(value, str):
+        if not (value is None or isinstance(value, str) or _is_directory(key, value)):
             raise ValueError(f"{named(key)}: {shown(value)} is not text")
     nodes = config.cluster_nodes
     if nodes is not None and not isinstance(nodes, str | Mapping):
@@ -220,13 +222,49 @@ def _check_cluster(config: Config, named: Callable[[str], str]) -> None:
     if nodes is not None and config.cluster_directory is not None:
         both = f"{named('cluster_nodes')} and {named('cluster_directory')}"
         raise ValueError(f"{both} both say where the nodes are; give one of them")
-    told = config.cluster_address
-    if told is not None:
-        split = _split(named("cluster_address"), told)
-        if split is None:
-            wrong = f"{shown(told)}: others can dial HOST:PORT only"
-            raise ValueError(f"{named('cluster_address')} {wrong}")
-        _check_dialed(named("cluster_address"), told, *split)
+    if config.cluster_name:
+        _check_published(config, named)
+    elif config.cluster_address is not None:
+        wrong = f"{shown(config.cluster_address)}: a directory says it of a name; give"
+        raise ValueError(f"{named('cluster_address')} {wrong} --cluster-name, too")
+
+
+def _is_directory(key: str, value: Any) -> bool:
+    """Whether this is the directory itself, as programs may give it."""
+    return key == "cluster_directory" and INodeDirectory.providedBy(value)
+
+
+def _check_published(config: Config, named: Callable[[str], str]) -> None:
+    """Decide where a directory says that this node is: ``config.cluster_address``.
+
+    A port 0 in that is the one that the system chooses.
+    """
+    try:
+        check_name(config.cluster_name)
+    except ValueError as error:
+        raise ValueError(f"{named('cluster_name')}: {error}") from None
+    listen = next((where for where in config.cluster_listen if ":" in where), None)
+    if listen is None:
+        wrong = f"{shown(config.cluster_name)}: it has no port that others can dial"
+        advice = "give one with --cluster-listen HOST:PORT"
+        raise ValueError(f"{named('cluster_name')} {wrong}; {advice}")
+    key, text = named("cluster_listen"), listen
+    host, port = _split(key, text) or addresses.bound(text)
+    if config.cluster_address is not None:
+        key, text = named("cluster_address"), config.cluster_address
+        told = _split(key, text)
+        if told is None:
+            raise ValueError(f"{key} {shown(text)}: others can dial HOST:PORT only")
+        host, port = told[0], told[1] or port
+    if port is None:
+        wrong = f"{shown(listen)} has no port for others to dial"
+    elif addresses.is_everywhere(host):
+        wrong = "others are told to dial it, and nobody can dial all interfaces"
+    else:
+        config.cluster_address = addresses.join(host, port)
+        return
+    advice = "give the HOST:PORT that they reach with --cluster-address"
+    raise ValueError(f"{key} {shown(text)}: {wrong}; {advice}")
 
 
 def _check_told(

@@ -209,6 +209,8 @@ class ICluster(ILayer):
 class INodeDirectory(Interface):
     """Knows where the nodes of a cluster are."""
 
+    publishes: bool = Attribute("Whether it says of this node where that is.")
+
     def start(
         changed: Callable[[Addresses], object], own: Mapping[str, str]
     ) -> Deferred[None]:

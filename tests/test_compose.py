@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.application.service import Application, IService
@@ -15,6 +16,8 @@ from zope.interface.verify import verifyObject
 
 from skynet_tw import Actor, BootFailed, NotReady, Start, command, make_node
 from skynet_tw.config import check
+from skynet_tw.discovery.table import TableDirectory
+from skynet_tw.interfaces import Addresses
 from skynet_tw.net.wires import WIRES
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
@@ -50,6 +53,18 @@ class Broken(Actor):
         raise ValueError("no gold")
 
 
+class Published(TableDirectory):
+    """Notes what it is told to publish."""
+
+    publishes = True
+
+    def start(
+        self, changed: Callable[[Addresses], object], own: Mapping[str, str]
+    ) -> Deferred[None]:
+        self.own = own
+        return super().start(changed, own)
+
+
 class ConfigTests(SynchronousTestCase):
     """What it takes."""
 
@@ -78,6 +93,57 @@ class ConfigTests(SynchronousTestCase):
         ]
         for config, reason in cases:
             self.assertIn(reason, self.refused(config))
+
+    def test_cluster(self) -> None:
+        """What is wrong with a cluster is refused in one line as well."""
+        listen = {"cluster_listen": ["127.0.0.1:0"]}
+        publishes = "it is for a directory that publishes nodes: --cluster-directory"
+        cases: list[tuple[dict[str, Any], str]] = [
+            (
+                {"cluster_listen": ["tcp:x"]},
+                "config['cluster_listen']: 'tcp:x': no endpoint to listen on",
+            ),
+            (
+                {"cluster_nodes": "/no/such.toml"},
+                "config['cluster_nodes'] /no/such.toml: No such file or directory",
+            ),
+            (
+                {"cluster_nodes": {"db": 7}},
+                "config['cluster_nodes']: node 'db': 7 is no HOST:PORT and not False",
+            ),
+            (
+                {"cluster_directory": "zookeeper:z"},
+                "config['cluster_directory'] 'zookeeper:z' is not one of: etcd:URL,",
+            ),
+            ({"cluster_name": "db", **listen}, f"'db': {publishes} etcd:URL"),
+            (
+                {"cluster_name": "db", "cluster_directory": "dns:a", **listen},
+                f"config['cluster_name'] 'db': {publishes} etcd:URL",
+            ),
+            (
+                {"cluster_name": "db", "cluster_directory": TableDirectory()},
+                "config['cluster_name'] 'db': it has no port that others can dial",
+            ),
+        ]
+        for config, reason in cases:
+            self.assertIn(reason, self.refused({**ALONE, **config}))
+
+    def test_directory(self) -> None:
+        """A program may give a directory itself, which publishes what can be dialed."""
+        for told, published in ((None, "db:7000"), ("10.0.0.1:0", "10.0.0.1:7000")):
+            nodes = MemoryNodes()
+            directory = Published({"web": "web:7000"})
+            service = nodes.start(
+                0,
+                cluster_listen=["db:7000"],
+                cluster_directory=directory,
+                cluster_name="db",
+                cluster_address=told,
+            )
+            nodes.ready()
+            self.assertEqual(service.cluster.nodes(), {"web": "web:7000"})
+            self.assertEqual(directory.own, {"db": published})
+            nodes.stop()
 
     def test_checked(self) -> None:
         """A configuration that is checked already is taken as it is."""

@@ -217,6 +217,135 @@ class CommandLineTests(OptionsTestCase):
         self.assertIn("--standalone", self.refused("--harbor=0", "--standalone=:1"))
 
 
+class ClusterTests(OptionsTestCase):
+    """The options of a cluster."""
+
+    ETCD = ("--cluster-directory", "etcd:http://127.0.0.1:2379")
+
+    def test_each(self) -> None:
+        """Each option arrives."""
+        config = self.parse(
+            *("--cluster-listen", "db", "--cluster-listen", "0.0.0.0:7000"),
+            *(*self.ETCD, "--cluster-name", "db", "--cluster-address", "[fd00::1]:7"),
+            *("--cluster-require", "web", "--cluster-require", "bank"),
+            *("--cluster-absent", "fail"),
+        )
+        self.assertEqual(config.cluster_listen, ("db", "0.0.0.0:7000"))
+        self.assertEqual(config.cluster_directory, "etcd:http://127.0.0.1:2379")
+        self.assertEqual(config.cluster_name, "db")
+        self.assertEqual(config.cluster_address, "[fd00::1]:7")
+        self.assertEqual(config.cluster_require, ("web", "bank"))
+        self.assertEqual(config.cluster_absent, "fail")
+        nodes = self.parse("--cluster-nodes", "nodes.toml").cluster_nodes
+        self.assertEqual(nodes, "nodes.toml")
+
+    def test_pure_caller(self) -> None:
+        """A node that only calls others needs no name and no port."""
+        config = self.parse(*self.ETCD)
+        self.assertEqual((config.cluster_name, config.cluster_address), ("", None))
+
+    def test_published(self) -> None:
+        """What is published can be dialed: as told, or as it is bound; 0 is to come."""
+        for listen, told, published in [
+            ("127.0.0.1:7000", None, "127.0.0.1:7000"),
+            ("127.0.0.1:0", None, "127.0.0.1:0"),
+            ("db.example.org:7000", None, "db.example.org:7000"),
+            ("[::1]:7000", None, "[::1]:7000"),
+            ("tcp:7000:interface=10.0.0.1", None, "10.0.0.1:7000"),
+            (r"tcp6:0:interface=\:\:1", None, "[::1]:0"),
+            ("0.0.0.0:7000", "10.0.0.1:7001", "10.0.0.1:7001"),
+            ("0.0.0.0:7000", "10.0.0.1:0", "10.0.0.1:7000"),
+            ("0.0.0.0:0", "10.0.0.1:0", "10.0.0.1:0"),
+            ("tcp:7000", "10.0.0.1:0", "10.0.0.1:7000"),
+            ("unix:/run/node", "10.0.0.1:7000", "10.0.0.1:7000"),
+        ]:
+            address = () if told is None else ("--cluster-address", told)
+            config = self.parse(
+                *(*self.ETCD, "--cluster-name", "db", "--cluster-listen", listen),
+                *address,
+            )
+            self.assertEqual(config.cluster_address, published, listen)
+
+    def test_not_published(self) -> None:
+        """What nobody could dial is refused, with what is to be given."""
+        everywhere = "others are told to dial it, and nobody can dial all interfaces"
+        advice = "; give the HOST:PORT that they reach with --cluster-address"
+        for listen, told, reason in [
+            ("0.0.0.0:7000", "", f"listen '0.0.0.0:7000': {everywhere}{advice}"),
+            ("0.0.0.0:0", "", f"listen '0.0.0.0:0': {everywhere}{advice}"),
+            (":7000", "", f"listen ':7000': {everywhere}{advice}"),
+            ("[::]:7000", "", f"listen '[::]:7000': {everywhere}{advice}"),
+            ("tcp:7000", "", f"listen 'tcp:7000': {everywhere}{advice}"),
+            ("h:1", "0.0.0.0:7", f"address '0.0.0.0:7': {everywhere}{advice}"),
+            ("h:1", "tcp:h:7", "address 'tcp:h:7': others can dial HOST:PORT only"),
+            ("h:1", "h", "address: 'h' is neither HOST:PORT nor an endpoint string"),
+            (
+                "unix:/run/node",
+                "",
+                f"listen 'unix:/run/node': 'unix:/run/node' has no port for others to"
+                f" dial{advice}",
+            ),
+            (
+                "unix:/run/node",
+                "h:0",
+                f"address 'h:0': 'unix:/run/node' has no port for others to"
+                f" dial{advice}",
+            ),
+        ]:
+            address = ("--cluster-address", told) if told else ()
+            line = self.refused(
+                *(*self.ETCD, "--cluster-name", "db", "--cluster-listen", listen),
+                *address,
+            )
+            self.assertEqual(line, f"skynet: --cluster-{reason}")
+
+    def test_refused(self) -> None:
+        """What means nothing ends the program with one line that says what does."""
+        port = "it has no port that others can dial; give one with --cluster-listen"
+        for words, reason in [
+            ("--cluster-listen nowhere:", "listen: 'nowhere:' is neither HOST:PORT"),
+            ("--cluster-listen h:70000", "port 70000 is not in 0..65535"),
+            ("--cluster-listen=", "listen: it is empty"),
+            ("--cluster-name db", f"name 'db': {port} HOST:PORT"),
+            ("--cluster-name db --cluster-listen db", f"name 'db': {port} HOST:PORT"),
+            ("--cluster-name __db", "name: '__db' cannot be the name of a node"),
+            (
+                "--cluster-address h:7000",
+                "address 'h:7000': a directory says it of a name; give --cluster-name,",
+            ),
+            ("--cluster-absent never", "absent 'never' is not one of: wait, fail"),
+            (
+                "--cluster-nodes x --cluster-directory file:x",
+                "nodes and --cluster-directory both say where the nodes are; give one",
+            ),
+        ]:
+            line = self.refused(*words.split())
+            self.assertIn("skynet: --cluster-", line)
+            self.assertIn(reason, line)
+
+    def test_file(self) -> None:
+        """The same keys are in a file; an error names it."""
+        text = """
+            cluster-listen = ["127.0.0.1:0"]
+            cluster-directory = "etcd:http://a:1"
+            cluster-name = "db"
+        """
+        config = self.parse("--config", self.file(text))
+        self.assertEqual(config.cluster_name, "db")
+        for key, value, reason in [
+            ("listen", "'h:1'", "a list of texts is wanted, not 'h:1'"),
+            ("require", "[1]", "a list of texts is wanted, not [1]"),
+            ("nodes", "7", "7 is no file and no table of nodes"),
+            ("directory", "7", "7 is not text"),
+            ("name", "7", "7 is not text"),
+            ("address", "7", "7 is not text"),
+        ]:
+            path = self.file(f"cluster-{key} = {value}")
+            line = self.refused("--config", path)
+            said = f"skynet: --config {path}: cluster-{key}: {reason}"
+            self.assertEqual(line, said)
+
+
 class FileTests(OptionsTestCase):
     """Options in a TOML file."""
 

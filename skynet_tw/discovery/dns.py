@@ -102,6 +102,8 @@ class DNSDirectory:
     :param retry_policy: seconds to wait after so many failed looks in a row.
     """
 
+    publishes = False
+
     _log = Logger()
 
     def __init__(

@@ -119,6 +119,8 @@ class EtcdDirectory:
     :raises ValueError: a URL is none.
     """
 
+    publishes = True
+
     _log = Logger()
 
     def __init__(

@@ -35,6 +35,8 @@ class FileDirectory:
         the start and upon `refresh` only.
     """
 
+    publishes = False
+
     _log = Logger()
 
     def __init__(self, path: str, clock: IReactorTime, interval: float = 1.0) -> None:

@@ -139,9 +139,9 @@ def check_address(text: str) -> str:
 def check_name(name: str) -> str:
     """Return a name that a node can have.
 
-    :raises ValueError: it is empty, or cannot be shown in a line.
+    :raises ValueError: it is empty, cannot be shown in a line, or is that of an option.
     """
-    if not name or not name.isprintable():
+    if not name or not name.isprintable() or name.startswith("__"):
         raise ValueError(f"{shown(name)} cannot be the name of a node")
     return name
 

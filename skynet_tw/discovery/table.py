@@ -19,6 +19,8 @@ class TableDirectory:
     :param addresses: the nodes at the start.
     """
 
+    publishes = False
+
     def __init__(self, addresses: Addresses | None = None) -> None:
         self._addresses = dict(addresses or {})
         self._view: View | None = None

@@ -45,15 +45,16 @@ class ViewTests(EtcdCase):
         self.put("db", "nowhere")
         self.put("", "h:1")
         self.put("web", "")
+        self.put("__nowaiting", "h:1")
         self.store.put(KEY + b"\xff", b"\xff")
         self.started()
         self.put("log", "h:2")
         self.assertEqual(self.views, [{}, {"log": "h:2"}])
-        self.assertEqual(len(set(self.warnings)), 4)
-        self.assertEqual(len(self.warnings), 4)
+        self.assertEqual(len(set(self.warnings)), 5)
+        self.assertEqual(len(self.warnings), 5)
         self.server.cut()
         self.advance(2)
-        self.assertEqual(len(self.warnings), 4 + 1 + 4)
+        self.assertEqual(len(self.warnings), 5 + 1 + 5)
         self.assertIn(
             "etcd: '/skynet/nodes/db' is no node: 'nowhere' is neither HOST:PORT nor an"
             " endpoint string",

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw.errors import BadAddress
+from skynet_tw.errors import BadAddress, NotReady
 from skynet_tw.net.cluster.table import NodeTable
 
 
@@ -63,3 +63,31 @@ class NodeTableTests(SynchronousTestCase):
             self.assertRaises(BadAddress, self.table.find, entries)
             self.assertRaises(BadAddress, self.table.tell, entries)
             self.assertEqual(self.table.address("db"), "h:1")
+
+    def test_nodes(self) -> None:
+        """The nodes with an address are listed, and nothing else."""
+        self.table.tell({"old": False, "bank": "t:1", "__nowaiting": True})
+        nodes = self.table.nodes()
+        self.assertEqual(nodes, {"db": "h:1", "web": "h:2", "bank": "t:1"})
+
+    def test_other_nodes(self) -> None:
+        """Who knows other nodes is told at once, who knows these at a real change."""
+        known = self.table.nodes()
+        self.assertEqual(
+            self.successResultOf(self.table.nodes_other_than({"db": "h:1"})), known
+        )
+        change = self.table.nodes_other_than(known)
+        self.table.announce()
+        self.table.find({"web": "h:3"})
+        self.assertNoResult(change)
+        self.table.announce()
+        self.assertEqual(self.successResultOf(change), {"web": "h:3"})
+
+    def test_no_more_changes(self) -> None:
+        """When the node leaves, who waits for a change is told, now and later."""
+        known = self.table.nodes()
+        waiting = self.table.nodes_other_than(known)
+        self.table.close()
+        self.failureResultOf(waiting, NotReady)
+        self.table.announce()
+        self.failureResultOf(self.table.nodes_other_than(known), NotReady)
