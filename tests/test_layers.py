@@ -49,7 +49,7 @@ ALLOWED = {
     "node": VOCABULARY | VALUES | {"oneshot"},
     # Of `net` the kit's log lines only: a test below.
     "discovery": VOCABULARY
-    | {"addresses", "luafile", "net", "oneshot", "reasons", "repeater"},
+    | {"addresses", "luafile", "net", "oneshot", "reasons", "repeater", "Actor"},
     # Beside what it reads and writes, nothing but what is public.
     "cli": {"addresses", "errors", "handle", "lualiteral", "luavalue", "reasons"}
     | {"text", "Actor", "make_node", "__version__"},
