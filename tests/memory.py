@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = {
     "tests.discovery.test_dns_server": "sockets of loopback",
     "tests.discovery.test_etcd_server": "etcd",
+    "tests.discovery.test_nodes_dns": "sockets of loopback",
+    "tests.discovery.test_nodes_etcd": "etcd, and processes",
+    "tests.discovery.test_nodes_table": "processes",
     "tests.cli.test_main": "processes",
     "tests.reactors": "runs on each reactor, `make test-reactors`",
     "tests.real": "real Skynet",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.error import ConnectionRefusedError
-from twisted.trial import util
-from twisted.trial.unittest import TestCase
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
@@ -20,8 +16,7 @@ from skynet_tw.discovery.etcd import EtcdDirectory
 from skynet_tw.discovery.interfaces import Addresses
 from skynet_tw.errors import BootFailed, DirectoryFailed
 
-from ..processes import NodeProcess
-from ..real.world import free_address
+from .etcdserver import EtcdServerCase
 
 net: Any = reactor
 
@@ -73,34 +68,8 @@ class Cable:
         return self._agent.request(method, uri, headers, bodyProducer)
 
 
-class EtcdTests(TestCase):
-    """Directories over one etcd, which may be killed and started again."""
-
-    timeout = 60
-
-    # Twisted's table of headers has names of both kinds.
-    suppress: ClassVar = [util.suppress(category=BytesWarning)]
-
-    async def setUp(self) -> None:  # type: ignore[override]
-        found = shutil.which("etcd")
-        if found is None:
-            self.fail("no etcd on the PATH; `make etcd` installs it")
-        data = tempfile.TemporaryDirectory()
-        self.addCleanup(data.cleanup)
-        self.url, peer = (f"http://{free_address()}" for _ in range(2))
-        self.command = [
-            *(found, "--data-dir", data.name),
-            *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
-            *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
-            *("--initial-cluster", f"default={peer}"),
-        ]
-        await self.run_etcd()
-
-    async def run_etcd(self) -> None:
-        """Start etcd, and wait until it serves."""
-        self.etcd = NodeProcess.start(net, self.command)
-        self.addCleanup(self.etcd.stop, "KILL")
-        await self.etcd.wait_for("erving .*client")
+class EtcdTests(EtcdServerCase):
+    """Directories over one etcd."""
 
     async def node(
         self, own: Mapping[str, str], told: Told, agent: IAgent | None = None
