@@ -72,6 +72,10 @@ class NodeProcess(ProcessProtocol):
                 self.transport.signalProcess(by)  # type: ignore[union-attr]
         return self.wait()
 
+    def hang_up(self) -> None:
+        """Let it read its node table again, as SIGHUP does."""
+        self.transport.signalProcess("HUP")  # type: ignore[union-attr]
+
     def freeze(self) -> None:
         """Let it stand still, until `thaw`; all its threads do when this returns."""
         pid = self.transport.pid  # type: ignore[union-attr]
