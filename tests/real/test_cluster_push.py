@@ -12,6 +12,8 @@ from skynet_tw import Actor, Start, command
 from skynet_tw.discovery.push import TablePusher
 from skynet_tw.discovery.table import TableDirectory
 
+from ..processes import ROOT
+from ..test_docs import blocks
 from .clusters import ANY, ClusterCase, ClusterProbe, RealNode
 from .world import free_address
 
@@ -74,6 +76,12 @@ class PushTests(ClusterCase):
             for event in self.observer
             if event["log_namespace"].startswith("skynet_tw.discovery.push")
         ]
+
+    def test_page(self) -> None:
+        """The service of these tests is the one that the documentation shows."""
+        [(_, shown)] = blocks(ROOT / "docs" / "discovery.md", "lua")
+        service = ROOT / "tests" / "real" / "services" / "nodes.lua"
+        self.assertEqual(service.read_text().partition("\n\n")[2], shown)
 
     async def test_learns(self) -> None:
         """Lua calls nodes that its own table never had, until they are gone."""

@@ -1,5 +1,4 @@
--- Takes node tables. Another node calls RELOAD with one; that is merged into this
--- node's own table, as cluster.reload does it.
+-- Takes node tables, "@nodes" to other nodes. docs/discovery.md shows it.
 
 local skynet = require "skynet"
 local cluster = require "skynet.cluster"
