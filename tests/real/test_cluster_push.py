@@ -9,7 +9,6 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 
 from skynet_tw import Actor, Start, command
-from skynet_tw.discovery.push import TablePusher
 from skynet_tw.discovery.table import TableDirectory
 
 from ..processes import ROOT
@@ -45,7 +44,7 @@ class PushTests(ClusterCase):
             {},
             cluster_nodes=None,
             cluster_directory=self.directory,
-            actors=[Start(ClusterProbe), Start(TablePusher, ("real", "@nodes"))],
+            start=["skynet_tw.discovery.push:TablePusher real @nodes"],
         )
         return self.cluster_probe(node)
 

@@ -86,7 +86,8 @@ class Cluster:
         self._required = list(required)
         self._nodes = Nodes(self, nodes or {}, waiting)
         self._clients = Clients(self)
-        self._ports: dict[str, IListeningPort] = {}
+        #: What is bound, and where that is.
+        self._ports: list[tuple[str, IListeningPort]] = []
         self._sweeper = Repeater(self._sweep, self.limits.sweep, clock)
         self._reached = OneShot()
         self._reaching = False
@@ -105,7 +106,7 @@ class Cluster:
 
     def addresses(self) -> list[str]:
         """What is bound, in the order in which it was."""
-        return list(self._ports)
+        return [address for address, _ in self._ports]
 
     # The boot
 
@@ -146,7 +147,7 @@ class Cluster:
         """What the directory is to publish of this node."""
         if not (self._name and self._ports):
             return {}
-        first, port = next(iter(self._ports.items()))
+        first, port = self._ports[0]
         return {self._name: bound_address(self._told, port) if self._told else first}
 
     def waiting_for(self) -> list[str]:
@@ -183,7 +184,7 @@ class Cluster:
     def _listen_on(self, address: str) -> Deferred[str]:
         def bound(port: IListeningPort) -> str:
             real = bound_address(address, port)
-            self._ports[real] = port
+            self._ports.append((real, port))
             self._sweeper.start()
             self._log.info("cluster listens on {address}", address=real)
             return real
@@ -265,7 +266,7 @@ class Cluster:
             closing: list[Deferred[Any]] = []
             if self._directory is not None:
                 closing.append(maybeDeferred(self._directory.stop))
-            for port in self._ports.values():
+            for _, port in self._ports:
                 stop = cast(Callable[[], object], port.stopListening)
                 closing.append(maybeDeferred(stop))
             closing += [self._nodes.close(), self._clients.close()]
