@@ -79,7 +79,7 @@ $(COMPILED)/ready: $(SOURCES)
 	touch $@
 
 test-compiled: $(COMPILED)/ready peer
-	rm -rf $(COMPILED)/run && mkdir $(COMPILED)/run && cp -r tests examples $(COMPILED)/run
+	rm -rf $(COMPILED)/run && mkdir $(COMPILED)/run && cp -r tests examples docs $(COMPILED)/run
 	cd $(COMPILED)/run && ../bin/python -c \
 		'import skynet_tw.seri as s; assert s.__file__.endswith(".so"), s.__file__'
 	cd $(COMPILED)/run && ../bin/python -m twisted.trial --temp-directory=../trial \
