@@ -74,7 +74,9 @@ def make_node(
 
     :param config: what a node is told, with the keys of ``--config`` (``{"harbor": 2,
         "master": "10.0.0.1:2013"}``); all but ``path``, as the import path belongs to
-        the program.  Without any, the node is a network of one, on loopback.
+        the program.  ``cluster_nodes`` may be a table, ``cluster_directory`` what
+        provides `INodeDirectory`.  Without any, the node is a network of one, on
+        loopback.
     :param reactor: runs the node.  With *server* and *client*, a `task.Clock` will do.
     :param actors: what the node starts, in order, after those of the key ``start``:
         classes, or a `Start` with arguments.

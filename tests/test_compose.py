@@ -130,19 +130,26 @@ class ConfigTests(SynchronousTestCase):
 
     def test_directory(self) -> None:
         """A program may give a directory itself, which publishes what can be dialed."""
-        for told, published in ((None, "db:7000"), ("10.0.0.1:0", "10.0.0.1:7000")):
+        for listen, told, published in (
+            ("db:7000", None, "db:7000"),
+            ("db:7000", "10.0.0.1:0", "10.0.0.1:7000"),
+            ("db:0", None, "db:{}"),
+            ("db:0", "10.0.0.1:0", "10.0.0.1:{}"),
+        ):
             nodes = MemoryNodes()
             directory = Published({"web": "web:7000"})
             service = nodes.start(
                 0,
-                cluster_listen=["db:7000"],
+                cluster_listen=[listen],
                 cluster_directory=directory,
                 cluster_name="db",
                 cluster_address=told,
             )
             nodes.ready()
             self.assertEqual(service.cluster.nodes(), {"web": "web:7000"})
-            self.assertEqual(directory.own, {"db": published})
+            _, _, port = service.cluster.addresses()[0].partition(":")
+            self.assertNotEqual(port, "0")
+            self.assertEqual(directory.own, {"db": published.format(port)})
             nodes.stop()
 
     def test_checked(self) -> None:
