@@ -152,6 +152,18 @@ class ProcessTests(TestCase):
         )
         self.assertEqual(self.printed(source), "False")
 
+    def test_no_reactor_in_memory(self) -> None:
+        """Nor does a whole network in memory, with harbors and a cluster."""
+        source = (
+            "import sys; from skynet_tw.testing import MemoryNodes;"
+            "nodes = MemoryNodes();"
+            "nodes.start(1, standalone=True, cluster_listen=['db:1']);"
+            "nodes.start(2, cluster_nodes={'db': 'db:1'}, cluster_require=['db']);"
+            "nodes.ready(); nodes.stop();"
+            "print('twisted.internet.reactor' in sys.modules)"
+        )
+        self.assertEqual(self.printed(source), "False")
+
     def test_options(self) -> None:
         """Whoever reads options loads no wire, and no reactor."""
         source = (
