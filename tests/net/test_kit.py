@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.net.kit.closing import close_within
 from skynet_tw.net.kit.connections import Connection, Connections
+from skynet_tw.net.kit.member import bound_address
 from skynet_tw.net.kit.pressure import Pressure
 from skynet_tw.net.kit.progress import Progress
 from skynet_tw.oneshot import OneShot
@@ -187,6 +189,29 @@ class ConnectionsTests(SynchronousTestCase):
             self.assertNoResult(empty)
             connections.discard("b")
             self.successResultOf(empty)
+
+
+class BoundAddressTests(SynchronousTestCase):
+    """What a port is called that is bound."""
+
+    def test_port(self) -> None:
+        """A port that the system chose takes the place of 0, and of nothing else."""
+        reactor = MemoryReactor()
+        port = reactor.listenTCP(4321, Factory())
+        for address, expected in [
+            ("127.0.0.1:0", "127.0.0.1:4321"),
+            ("127.0.0.1:00", "127.0.0.1:4321"),
+            (":0", ":4321"),
+            ("[::0]:0", "[::0]:4321"),
+            ("tcp:0", "tcp:4321"),
+            ("tcp:port=0", "tcp:port=4321"),
+            ("tcp:0:interface=127.0.0.1", "tcp:4321:interface=127.0.0.1"),
+            (r"tcp6:0:interface=\:\:0", r"tcp6:4321:interface=\:\:0"),
+            ("127.0.0.1:7000", "127.0.0.1:7000"),
+            ("[::0]:7000", "[::0]:7000"),
+            ("tcp:7000:interface=0", "tcp:7000:interface=0"),
+        ]:
+            self.assertEqual(bound_address(address, port), expected)
 
 
 class CloseWithinTests(SynchronousTestCase):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -32,6 +33,9 @@ from .master_client import MasterClient
 #: waits for its master finds it well within the time limit of its boot.
 DEFAULT_RETRY_POLICY = backoffPolicy(initialDelay=0.1, maxDelay=5.0, factor=1.5)
 
+#: Port 0, in HOST:PORT and in the endpoint strings of TCP.
+_PORT_0 = re.compile(r"\A(tcp6?:(?:port=)?|.*:)0+(?=:\w+=|\Z)")
+
 
 def cannot_listen(role: str, address: str, failure: Failure) -> BootFailed:
     """Say in one line why a port could not be bound.
@@ -49,10 +53,8 @@ def cannot_listen(role: str, address: str, failure: Failure) -> BootFailed:
 
 def bound_address(address: str, port: IListeningPort) -> str:
     """The address with the port that the system chose, where it names port 0."""
-    host, _, number = address.rpartition(":")
-    if number != "0":
-        return address
-    return f"{host}:{getattr(port.getHost(), 'port', 0)}"
+    chosen = getattr(port.getHost(), "port", 0)
+    return _PORT_0.sub(rf"\g<1>{chosen}", address)
 
 
 class HarborFactory(protocol.Factory):
