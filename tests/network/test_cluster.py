@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -263,6 +264,37 @@ class AbsentTests(ClusterTestCase):
                 for name in ("a", "b"):
                     called = self.client.cluster.call(name, "@x", timeout=2)
                     self.failed(called, PeerDown)
+
+    def test_fails_at_once(self) -> None:
+        """An attempt may fail while it is begun: that ends all that waited for it."""
+        table = {"bank": BANK, "a": "nowhere"}
+        with self.nodes(cluster_nodes=table, cluster_absent="fail") as nodes:
+            began = nodes.clock.seconds()
+            calls = [self.client.cluster.call("a", "@x") for _ in range(3)]
+            self.client.cluster.send("a", "@x")
+            again: list[Deferred[Any]] = []
+
+            def retry(_: object) -> None:
+                again.append(self.client.cluster.call("a", "@x"))
+
+            calls[0].addErrback(retry)
+            for call in calls[1:]:
+                self.failed(call, PeerDown)
+            self.failed(again[0], PeerDown)
+            self.assertLess(nodes.clock.seconds() - began, 1)
+            self.assertFalse(self.service.cluster._nodes._links["a"].route.is_used)
+
+    def test_fails_at_once_at_first(self) -> None:
+        """Where messages wait, the next attempt is made soon."""
+        with self.nodes() as nodes:
+            around = self.service.cluster._nodes
+
+            def refuse(address: str) -> IStreamClientEndpoint:
+                around.dial = self.network.client
+                raise OSError("no socket is left")
+
+            around.dial = refuse
+            self.assertEqual(nodes.result(self.call("COUNT", 1), 5), 1)
 
     def test_unknown(self) -> None:
         """A node that no table has is waited for until one has it."""

@@ -266,10 +266,11 @@ class NodeLink:
         """An attempt to reach the node failed."""
         around = self._around
         if not around.waiting:
-            if not around.needs(self.peer):
-                self.route.stop()
             self.end()
             around.receiver.peer_absent(self.peer, error)
+            if not around.needs(self.peer):
+                # What somebody sent who heard of that has an attempt of its own.
+                self.route.stop()
         elif not self.is_wanted:
             self.route.stop()
         around.changed()

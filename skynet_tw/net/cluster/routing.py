@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 
 from ...oneshot import OneShot
 from ..kit.closing import close_within
@@ -63,7 +67,8 @@ class Route:
         self._dialer: Dialer | None = None
         #: The last attempt, which may have become a connection.
         self._connection: ClusterConnection | None = None
-        self._early: list[str] | None = None
+        #: Tells that the last attempt failed.
+        self._telling: IDelayedCall | None = None
         self._closing = OneShot()
         self._closing.fire()
 
@@ -89,13 +94,7 @@ class Route:
                 around.retry_policy,
                 self._attempt_failed,
             )
-            # An attempt may fail before the dialer has wholly started, and cannot be
-            # stopped before that.
-            self._early = []
             self._dialer.start()
-            early, self._early = self._early, None
-            for error in early:
-                self._failed(error)
 
     def linked(self) -> None:
         """The attempt succeeded."""
@@ -105,10 +104,13 @@ class Route:
 
     def _attempt_failed(self, error: str) -> None:
         self.why_absent = error
-        if self._early is not None:
-            self._early.append(error)
-        else:
-            self._failed(error)
+        # Not at once: an attempt may fail while it is begun.  The dialer cannot be
+        # stopped then, and what the node is reached for may not be there yet.
+        self._telling = self._around.clock.callLater(0, self._tell, error)
+
+    def _tell(self, error: str) -> None:
+        self._telling = None
+        self._failed(error)
 
     def _attempt(self) -> ClusterConnection:
         self._connection = self._build()
@@ -120,6 +122,9 @@ class Route:
         That is closed by force, if it takes more than `ConnectionLimits.close` seconds.
         """
         dialer, self._dialer = self._dialer, None
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
         if dialer is not None:
             closing = self._closing = OneShot()
             connection, self._connection = self._connection, None
