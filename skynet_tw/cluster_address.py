@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import BadAddress
 from .handle import Handle
-from .text import shown
+from .text import plain, shown
 
 #: Longest text that names an actor of another node, in bytes (cluster, section 3).
 MAX_TARGET = 255
@@ -32,7 +32,8 @@ class ClusterAddress:
         if isinstance(target, int):
             target = f":{target:08x}"
         # What has no sign of its own is a global name.
-        return f"{self.node}{'' if target[0] in '@.:' else ':'}{target}"
+        sign = "" if target.startswith(("@", ".", ":")) else ":"
+        return f"{self.node}{sign}{target}"
 
 
 def cluster_address(node: Any, target: Any) -> ClusterAddress:
@@ -45,19 +46,24 @@ def cluster_address(node: Any, target: Any) -> ClusterAddress:
     """
     if not isinstance(node, str):
         raise TypeError(f"the name of a node is text, not {shown(node, 80)}")
+    node = plain(node)
     if not node:
         raise BadAddress("the name of a node may not be empty")
     if type(target) is ClusterAddress:
         if target.node != node:
-            raise BadAddress(f"{target} is an address in another node than {node}")
-        return target
+            what = f"{shown(target, 80)} is an address in another node than"
+            raise BadAddress(f"{what} {shown(node, 80)}")
+        # Anybody can make one: it is checked as what is in it.
+        target = target.target
     if isinstance(target, Handle):
         what = f"{target} is an address in this node's own network"
         raise BadAddress(f"{what}, and means nothing in the node {shown(node, 80)}")
     if isinstance(target, int) and not isinstance(target, bool):
+        target = int.__index__(target)
         if not 0 < target <= 0xFFFFFFFF:
             raise BadAddress(f"{shown(target, 80)} is no handle of an actor")
     elif isinstance(target, str):
+        target = plain(target)
         _check_text(target)
     else:
         wrong = shown(target, 80)

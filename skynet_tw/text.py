@@ -92,6 +92,11 @@ def printable(text: str) -> str:
     return str.encode(text, "utf-8", "backslashreplace").decode("utf-8")
 
 
+def plain(text: str) -> str:
+    """Return the text of a string, without the methods that its class may have."""
+    return text if type(text) is str else str.__str__(text)
+
+
 def _cut(text: str, limit: int) -> str:
     """Return at most *limit* characters, as a plain ``str`` whatever *text* is."""
     if str.__len__(text) <= limit:

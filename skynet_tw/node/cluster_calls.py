@@ -13,7 +13,7 @@ from ..errors import NotReady, PeerDown, RemoteError, SkynetError
 from ..interfaces import ICluster
 from ..message import PType
 from ..seri import pack_values
-from ..text import shown
+from ..text import plain, shown
 from .agents import Agents
 from .cluster_names import ClusterNames
 from .core import Core
@@ -72,20 +72,21 @@ class ClusterCalls:
     ) -> Deferred[ClusterAddress]:
         """Find the owner of a name, see `ClusterAccess.query`."""
         self._core.check_thread()
-        _check_name(name)
+        name = _name(name)
         limit = self._limit(timeout)
-
-        def found(handle: Any) -> ClusterAddress:
-            if type(handle) is int and 0 < handle <= 0xFFFFFFFF:
-                return ClusterAddress(node, handle)
-            raise RemoteError(f"{node} answered with no handle: {shown(handle, 80)}")
-
         try:
             address = cluster_address(node, f"@{name}")
             # Handle 0 asks for the owner of a name (cluster, section 3).
             asked = self._call(caller, address, 0, (name,), limit)
         except SkynetError as error:
             return fail(error)
+
+        def found(handle: Any) -> ClusterAddress:
+            if type(handle) is int and 0 < handle <= 0xFFFFFFFF:
+                return ClusterAddress(address.node, handle)
+            what = f"{address.node} answered with no handle"
+            raise RemoteError(f"{what}: {shown(handle, 80)}")
+
         return asked.addCallback(found)
 
     def _call(
@@ -148,7 +149,7 @@ class ClusterCalls:
     def register(self, cell: ActorCell, name: Any) -> Deferred[None]:
         """Give an actor a name, see `ClusterAccess.register`."""
         self._core.check_thread()
-        _check_name(name)
+        name = _name(name)
         try:
             if not cell.alive:
                 raise NotReady(f"{cell!r} has ended")
@@ -161,8 +162,7 @@ class ClusterCalls:
     def unregister(self, name: Any) -> Deferred[None]:
         """Take a name away, see `ClusterAccess.unregister`."""
         self._core.check_thread()
-        _check_name(name)
-        self._names.unregister(name)
+        self._names.unregister(_name(name))
         return succeed(None)
 
     def open(self, where: Any) -> Deferred[str]:
@@ -170,7 +170,7 @@ class ClusterCalls:
         self._core.check_thread()
         if not isinstance(where, str):
             raise TypeError(f"a node or HOST:PORT is opened, not {shown(where, 80)}")
-        return self._layer.open(where)
+        return self._layer.open(plain(where))
 
     def reload(self, changes: Any) -> Deferred[None]:
         """Look again where the nodes are, see `ClusterAccess.reload`."""
@@ -331,6 +331,7 @@ class ClusterProxy:
         self._access.send(self.address.node, self.address.target, *args)
 
 
-def _check_name(name: Any) -> None:
+def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"a name is text, not {shown(name, 80)}")
+    return plain(name)

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from skynet_tw.errors import BadAddress, NotReady
-from skynet_tw.net.cluster.table import NodeTable
+from skynet_tw.net.cluster.table import NodeTable, checked
 
 
 class NodeTableTests(SynchronousTestCase):
@@ -48,6 +48,17 @@ class NodeTableTests(SynchronousTestCase):
             table.tell({"__nowaiting": None})
             table.find({})
             self.assertIs(table.waiting, waiting)
+
+    def test_classes_of_text(self) -> None:
+        """Names and addresses of any class of text are kept as plain text."""
+
+        class Text(str):
+            pass
+
+        entries = checked({Text("db"): Text("h:9"), Text("__nowaiting"): True})
+        self.assertEqual(entries, {"db": "h:9", "__nowaiting": True})
+        self.assertEqual({type(key) for key in entries}, {str})
+        self.assertIs(type(entries["db"]), str)
 
     def test_nonsense(self) -> None:
         """What means nothing is refused as a whole, and changes nothing."""

@@ -113,6 +113,51 @@ class CallTests(ClusterTestCase):
             self.assertRaises(TypeError, self.call, value, "@bank", "X")
         self.assertEqual(self.cluster.take(), [])
 
+    def test_addresses_are_checked(self) -> None:
+        """An address that somebody made is checked as what is in it."""
+        bad: list[Any] = ["", "x" * 256, 0, -1, 1 << 32, Handle(10)]
+        for target in bad:
+            address = ClusterAddress("db", target)
+            self.failureResultOf(self.call("db", address, "X"), BadAddress)
+            self.assertRaises(BadAddress, self.client.cluster.send, "db", address)
+        wrong: list[Any] = [None, 1.5, b"@bank", True]
+        for target in wrong:
+            address = ClusterAddress("db", target)
+            self.assertRaises(TypeError, self.call, "db", address, "X")
+        self.assertEqual(self.one.node.waits(), {})
+
+    def test_classes_of_text(self) -> None:
+        """Names and targets of any class of text or numbers are taken as they are."""
+
+        def called(*args: Any) -> Any:
+            raise AssertionError("a method of a stranger was called")
+
+        method: Any = called
+
+        class Text(str):
+            __eq__ = __ne__ = __hash__ = method
+            __str__ = __format__ = __len__ = __getitem__ = encode = startswith = method
+
+        class Number(int):
+            __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = __hash__ = method
+            __index__ = __format__ = method
+
+        self.cluster.up("db")
+        cluster = self.client.cluster
+        cluster.send(Text("db"), Text("@bank"), 1)
+        cluster.send(Text("db"), Number(10), 1)
+        cluster.query(Text("db"), Text("bank"))
+        by_name, by_handle, query = self.cluster.take()
+        self.assertEqual((by_name.destination, by_handle.destination), ("@bank", 10))
+        self.assertEqual(query.values, ("bank",))
+        self.cluster.answer(query, 10)
+        self.one.turn()
+        self.successResultOf(cluster.register(Text("me")))
+        self.failureResultOf(self.one.node.client().cluster.register("me"), NameTaken)
+        self.successResultOf(cluster.unregister(Text("me")))
+        self.successResultOf(cluster.open(Text("host:1")))
+        self.assertEqual(self.cluster.opened, ["host:1"])
+
     def test_no_mixing(self) -> None:
         """An address in another node is none for the calls of this node."""
         address = ClusterAddress("db", int(self.client.handle))

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from ...errors import BadAddress, NotReady
 from ...oneshot import OneShot
-from ...text import shown
+from ...text import plain, shown
 
 #: What a table says that is no node (cluster, section 7).
 NO_WAITING = "__nowaiting"
@@ -101,12 +101,16 @@ def checked(entries: Mapping[Any, Any]) -> dict[str, str | bool]:
 
     :raises BadAddress: one does not; the text says which.
     """
+    plainly: dict[str, str | bool] = {}
     for name, value in entries.items():
-        if not isinstance(name, str) or not name:
+        key = plain(name) if isinstance(name, str) else ""
+        if not key:
             raise BadAddress(f"{shown(name, 80)} is no name of a node")
-        if name == NO_WAITING and isinstance(value, bool):
-            continue
-        if value is not False and not (isinstance(value, str) and value):
+        if isinstance(value, str):
+            value = plain(value)
+        is_good = bool(value) if type(value) is str else value is False
+        if not is_good and not (key == NO_WAITING and value is True):
             what = f"{shown(value, 80)} is no HOST:PORT and not False"
-            raise BadAddress(f"node {shown(name, 80)}: {what}")
-    return dict(entries)
+            raise BadAddress(f"node {shown(key, 80)}: {what}")
+        plainly[key] = value
+    return plainly
