@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from math import inf, isnan
+from math import inf
 from typing import Any
 
 from ..text import shown
+
+#: More than any process runs: with more, sums and quotients of times are infinite.
+LONGEST = 1e12
 
 
 class Default:
@@ -20,16 +23,16 @@ DEFAULT = Default()
 
 
 def check_seconds(seconds: Any) -> float:
-    """Return a number of seconds.
+    """Return a number of seconds, at most `LONGEST`.
 
     :raises TypeError: it is no number.
     :raises ValueError: it is less than 0, or not finite.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"a number of seconds is wanted, not {shown(seconds, 80)}")
-    if isnan(seconds) or not 0 <= seconds < inf:
+    if not 0 <= seconds < inf:
         raise ValueError(f"{shown(seconds, 80)} is not a time in seconds")
-    return float(seconds)
+    return float(min(seconds, LONGEST))
 
 
 def check_timeout(timeout: Any) -> float | Default | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from math import inf, nan
@@ -9,13 +10,13 @@ from threading import Thread
 from types import coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from skynet_tw.errors import SkynetError
 from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command, dispatch
 
-from .support import Echo, NodeTestCase
+from .support import Echo, NodeTestCase, cell_of
 
 FAR = 0x0200000A
 
@@ -187,6 +188,21 @@ class ArgumentTests(NodeTestCase):
         self.assertEqual((dict(node._cells.table), node.ledger.accepted), before)
         self.assertEqual((len(node._core.calls), len(node._sleeps)), (0, 0))
         self.assertEqual(self.one.clock.getDelayedCalls(), [])
+
+    def test_very_long(self) -> None:
+        """A time that no process lives to see is as good as any other long one."""
+        self.one.remote.up(2)
+        for seconds in (1e308, 10**400, sys.maxsize):
+            for dest in (FAR, self.echo):
+                called = self.client.call(dest, "WAIT", timeout=seconds)
+                self.one.turn(1)
+                self.assertNoResult(called)
+                called.cancel()
+                self.failureResultOf(called, CancelledError)
+            sleeping = self.client.sleep(seconds)
+            sleeping.cancel()
+            self.failureResultOf(sleeping, CancelledError)
+        self.assertEqual(cell_of(self.client).calls, {})
 
     def test_addresses(self) -> None:
         """What is no address or name fails the Deferred."""
