@@ -146,7 +146,7 @@ class Agents:
         self.max_payload = max_payload
         #: Whether messages of a cluster are unpacked as all others of this node are.
         self.one_codec = core.unpack is seri.unpack
-        #: Requests for names that nobody has while the node boots, by address.
+        #: Requests for names that nobody has while the node boots, by those.
         self._early: dict[int | str, deque[tuple[ActorCell, Request]]] = {}
         self._early_size = 0
         self._boot_done = False
@@ -222,10 +222,13 @@ class Agents:
     def _take_slowly(self, agent: ActorCell, request: Request) -> None:
         """Take a request that is for a name, or for nobody, or has to wait."""
         address, session, body, _push = request
+        awaited = address
         try:
-            if address in self._early:
+            if address == 0:
+                awaited = f"@{_name_in(body)}"
+            if awaited in self._early:
                 # What was asked of it before waits as well.
-                self._wait(agent, request)
+                self._wait(agent, awaited, request)
             elif address == 0:
                 owner = self._names.owner(_name_in(body))
                 self._core.ledger.queue()
@@ -240,7 +243,7 @@ class Agents:
             if self._boot_done:
                 self._refuse(agent, request, error)
             else:
-                self._wait(agent, request)
+                self._wait(agent, awaited, request)
         except SkynetError as error:
             self._refuse(agent, request, error)
 
@@ -298,8 +301,11 @@ class Agents:
 
     # While the node boots
 
-    def _wait(self, agent: ActorCell, request: Request) -> None:
-        """Let a request wait for an actor that may still come."""
+    def _wait(self, agent: ActorCell, awaited: int | str, request: Request) -> None:
+        """Let a request wait for an actor that may still come.
+
+        :param awaited: its address, for a question as well.
+        """
         limits = self._core.limits
         size = len(request[2])
         waiting = self._incoming.waiting()
@@ -309,7 +315,7 @@ class Agents:
         self._core.ledger.queue()
         self._early_size += size
         self._incoming.count_early(1, size)
-        self._early.setdefault(request[0], deque()).append((agent, request))
+        self._early.setdefault(awaited, deque()).append((agent, request))
 
     def retry(self) -> None:
         """Somebody has a name now: take what waits for one again, in order."""

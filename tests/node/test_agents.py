@@ -348,6 +348,22 @@ class BootTests(NodeTestCase):
         answers = dict(self.client.take())
         self.assertEqual(answers, {1: (), 2: (), 3: (int(late),), 4: (), 5: ()})
 
+    def test_questions(self) -> None:
+        """A question for a name that nobody has yet holds up no other question."""
+        self.one.open_gate()
+        _, actor = self.spawn(self.one, Echo)
+        self.successResultOf(actor.cluster.register("echo"))
+        handle = int(actor.handle)
+        self.client.ask(0, "late", session=1)
+        other: FakeClient = self.cluster.client()
+        other.ask(0, "echo", session=1)
+        self.assertEqual(other.take(), [(1, (handle,))])
+        self.client.ask("@late", "ECHO", 2, session=2)
+        self.assertEqual(self.client.take(), [])
+        self.successResultOf(actor.cluster.register("late"))
+        self.one.turn()
+        self.assertEqual(self.client.take(), [(1, (handle,)), (2, (2,))])
+
     def start(self, kind: type[Echo]) -> tuple[int, Any]:
         """Start an actor that is not started at once."""
         self.one.node.spawn(kind).addErrback(lambda _: None)
