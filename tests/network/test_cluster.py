@@ -450,6 +450,22 @@ class TableTests(ClusterTestCase):
             nodes.stop(self.service)
             self.failureResultOf(waiting, NotReady)
 
+    def test_told_meanwhile(self) -> None:
+        """What hears that a node is no more may say that it is, and is believed."""
+        with self.nodes() as nodes:
+            again: list[Deferred[Any]] = []
+
+            def tell(_: object) -> None:
+                reload = self.client.cluster.reload
+                again.extend([reload({"bank": BANK}), self.call("COUNT", 1)])
+
+            self.call("HANG").addErrback(tell)
+            nodes.run(0.1)
+            nodes.result(self.client.cluster.reload({"bank": False}))
+            told, called = again
+            nodes.result(told)
+            self.assertEqual(nodes.result(called), 1)
+
     def test_bad_table(self) -> None:
         """A reload that means nothing changes nothing."""
         with self.nodes():

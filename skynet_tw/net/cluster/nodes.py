@@ -122,8 +122,10 @@ class Nodes:
         reason = "it was taken out of the node table"
         link.route.address = None
         link.close(reason)
-        link.end()
-        self.receiver.peer_gone(name, reason)
+        if self._table.is_removed(name):
+            # Whose call failed by that may have said otherwise by now.
+            link.end()
+            self.receiver.peer_gone(name, reason)
 
     def _move(self, name: str, link: NodeLink) -> None:
         self.receiver.peer_expected(name)
