@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -36,17 +38,24 @@ class Service(Actor):
         return len(text)
 
 
-class LargeTests(SynchronousTestCase):
-    """A slow network, on which a large message takes seconds."""
+class LargeCase(SynchronousTestCase):
+    """Two nodes on a slow network."""
+
+    #: About 800 KB in a second.
+    network: ClassVar[dict[str, Any]] = {"delay": (0.01, 0.01), "chunk": 16 * 1024}
 
     def setUp(self) -> None:
-        network = MemoryNetwork(Clock(), delay=(0.01, 0.01), chunk=16 * 1024)
+        network = MemoryNetwork(Clock(), **self.network)
         self.nodes = MemoryNodes(network)
         self.addCleanup(self.nodes.stop)
         self.server = self.nodes.start(0, actors=[Service], cluster_listen=[SERVER])
         caller = self.nodes.start(0, cluster_nodes={"server": SERVER})
         self.nodes.ready()
         self.one, self.other = caller.node.client(), caller.node.client()
+
+
+class LargeTests(LargeCase):
+    """A slow network, on which a large message takes seconds."""
 
     def test_requests(self) -> None:
         """A large request of one actor does not hold up the small ones of another."""
@@ -84,3 +93,19 @@ class LargeTests(SynchronousTestCase):
         stranger.transport.resumeProducing()  # type: ignore[attr-defined]
         self.nodes.run(30)
         self.assertEqual(service.handled, 1999)
+
+
+class SlowTests(LargeCase):
+    """A network on which it takes a minute."""
+
+    network: ClassVar[dict[str, Any]] = {"delay": (0.1, 0.1), "chunk": 2 * 1024}
+
+    def test_lives(self) -> None:
+        """A node that takes a large request is not silent, though it answers later."""
+        size = 600_000
+        large = self.one.cluster.call(
+            "server", "@service", "LENGTH", "x" * size, timeout=100
+        )
+        self.nodes.run(20, 0.1)
+        self.assertNoResult(large)
+        self.assertEqual(self.nodes.result(large), size)

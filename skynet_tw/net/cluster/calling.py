@@ -88,6 +88,8 @@ class NodeLink:
         self._bytes_out = 0
         #: How much was written when bytes came the last time.
         self._heard_at = 0
+        #: How often the transport was full, and has written all it had.
+        self._drained = 0
         self._silence = Progress()
         self._idle = Progress()
         self._stall = Progress()
@@ -201,6 +203,7 @@ class NodeLink:
 
     def free(self) -> None:
         """The transport can take more."""
+        self._drained += 1
         # First of what waits in the node: a large message would fill all again.
         self._check_room()
         self.flush()
@@ -322,7 +325,9 @@ class NodeLink:
             return
         now = self._around.clock.seconds()
         owing = bool(self._core.calls) or self._heard_at != self._bytes_out
-        silent = self._silence.stands(self._core.bytes_read if owing else None, now)
+        # Whoever takes what is written lives, and may have an answer only after that.
+        signs = self._core.bytes_read + self._drained
+        silent = self._silence.stands(signs if owing else None, now)
         if limits.silence and silent >= 2 * limits.silence and self._probed:
             self._drop(f"it sent nothing for {silent:.1f} s, though it was asked")
         elif limits.silence and silent >= limits.silence and not self._probed:
