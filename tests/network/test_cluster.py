@@ -7,9 +7,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from skynet_tw import (
     Actor,
@@ -591,6 +598,24 @@ class BootTests(ClusterTestCase):
             opened = self.client.cluster.open(BANK)
             self.assertRaises(BootFailed, nodes.result, opened)
             self.assertEqual(self.answer("COUNT", 0), 0)
+
+    def test_bound_too_late(self) -> None:
+        """A port that is bound when the node has left is closed again."""
+        with self.nodes() as nodes:
+            late: Deferred[None] = Deferred()
+            endpoint = self.network.server(OTHER)
+
+            @implementer(IStreamServerEndpoint)
+            class Late:
+                def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+                    return late.addCallback(lambda _: endpoint.listen(factory))
+
+            self.service.cluster._server = lambda address: Late()
+            opened = self.client.cluster.open(OTHER)
+            nodes.stop(self.service)
+            late.callback(None)
+            self.failureResultOf(opened, BootFailed)
+            self.successResultOf(endpoint.listen(Factory()))
 
     def test_beside_harbors(self) -> None:
         """A harbor may be a node of a cluster, on each wire."""

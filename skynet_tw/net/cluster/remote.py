@@ -174,7 +174,7 @@ class Cluster:
     def open(self, where: str) -> Deferred[str]:
         """Listen, too; see `ICluster.open`."""
         if self._left is not None:
-            return fail(BootFailed("this node leaves"))
+            return fail(_leaving())
         address = self._address(where)
         if address is None:
             wrong = f"no node table says where {shown(where, 80)} is"
@@ -182,7 +182,9 @@ class Cluster:
         return self._listen_on(address)
 
     def _listen_on(self, address: str) -> Deferred[str]:
-        def bound(port: IListeningPort) -> str:
+        def bound(port: IListeningPort) -> str | Deferred[str]:
+            if self._left is not None:
+                return _stopped(port).addCallback(lambda _: fail(_leaving()))
             real = bound_address(address, port)
             self._ports.append((real, port))
             self._sweeper.start()
@@ -266,9 +268,7 @@ class Cluster:
             closing: list[Deferred[Any]] = []
             if self._directory is not None:
                 closing.append(maybeDeferred(self._directory.stop))
-            for _, port in self._ports:
-                stop = cast(Callable[[], object], port.stopListening)
-                closing.append(maybeDeferred(stop))
+            closing += [_stopped(port) for _, port in self._ports]
             closing += [self._nodes.close(), self._clients.close()]
 
             def abort() -> None:
@@ -279,6 +279,15 @@ class Cluster:
                 lambda _: left.fire()
             )
         return self._left.when()
+
+
+def _leaving() -> BootFailed:
+    return BootFailed("cluster cannot listen: this node leaves")
+
+
+def _stopped(port: IListeningPort) -> Deferred[Any]:
+    """Stop a port; fires when that is done."""
+    return maybeDeferred(cast(Callable[[], object], port.stopListening))
 
 
 def _is_name(where: str) -> bool:
