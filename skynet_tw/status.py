@@ -38,7 +38,7 @@ class DeadLetter:
     reason: str
     #: Who sent it.
     source: Handle
-    #: Where it was sent to: a handle or a name.
+    #: Where it was sent to: a handle, a name, or an address in a node of the cluster.
     destination: Handle | str
     #: Its type.
     ptype: int

@@ -58,7 +58,8 @@ class Channel:
         #: The link while the stage is READY, as only then it is written to at once.
         self.link: ILink | None = None
         #: Messages that wait for the link.
-        self.outbox = core.outboxes.open(f"the link to {self.name}")
+        node = peer if isinstance(peer, str) else ""
+        self.outbox = core.outboxes.open(f"the link to {self.name}", node=node)
         #: Calls to the peer; those that were written to the link fail with it.
         self.calls = Calls(core.clock, core.scheduler)
         self._why_gone = ""

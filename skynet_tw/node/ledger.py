@@ -20,6 +20,9 @@ from ..status import DeadLetter, LedgerStatus
 #: How many dead letters are kept to be looked at.
 KEPT_LETTERS = 256
 
+#: How many reasons are counted each for itself: some name what was waited for.
+KEPT_REASONS = 256
+
 
 class Ledger:
     """Counts the fates of messages, and logs those that are lost."""
@@ -156,7 +159,10 @@ class Ledger:
         to = destination if isinstance(destination, str) else Handle(destination)
         letter = DeadLetter(reason, Handle(source), to, ptype)
         self.dead_letters.append(letter)
-        self.reasons[reason] = times = self.reasons[reason] + 1
+        kind = reason
+        if reason not in self.reasons and len(self.reasons) >= KEPT_REASONS:
+            kind = "one of many other reasons"
+        self.reasons[kind] = times = self.reasons[kind] + 1
         # The first tells what is wrong; powers of ten tell how bad it is.
         if str(times).strip("0") == "1":
             self._log.warn(

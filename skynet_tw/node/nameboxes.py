@@ -108,7 +108,7 @@ class NameBoxes:
         box = self._boxes.get(name)
         if box is None:
             what = f"the name {name!r}"
-            box = self._core.outboxes.open(what, name, self._emptied)
+            box = self._core.outboxes.open(what, name, emptied=self._emptied)
         envelope = Envelope(source, 0, ptype, session, payload, None, call)
         self._core.outboxes.put(box, envelope)
         self._boxes[name] = box
@@ -149,7 +149,7 @@ class NameBoxes:
         # Callers woken here may send again; they must queue behind what was sent above.
         for envelope, error in refused:
             self._core.outboxes.refuse(
-                envelope, error, "the owner of its name is out of reach"
+                box, envelope, error, "the owner of its name is out of reach"
             )
 
     def _hand_over(self, cell: Cell, envelope: Envelope) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from ..cluster_address import ClusterAddress
 from ..errors import QueueFull, SkynetError
 from .ledger import Ledger
 from .limits import Limits
@@ -74,20 +75,23 @@ class Outbox:
 
     :param what: what is waited for, in words, for error texts.
     :param name: the name whose owner is waited for, if it is one.
+    :param node: the node of the cluster that is waited for, if it is one.
     :param emptied: told when the last that waits here was taken out as too late.
     """
 
-    __slots__ = ("_envelopes", "_limits", "_size", "emptied", "name", "what")
+    __slots__ = ("_envelopes", "_limits", "_node", "_size", "emptied", "name", "what")
 
     def __init__(
         self,
         what: str,
         limits: Limits,
         name: str = "",
+        node: str = "",
         emptied: Callable[[str], None] | None = None,
     ) -> None:
         self.what = what
         self.name = name
+        self._node = node
         self.emptied = emptied
         self._limits = limits
         self._envelopes: deque[Envelope] = deque()
@@ -99,6 +103,13 @@ class Outbox:
     def __bool__(self) -> bool:
         # Said aloud: compiled, an optional Outbox would be true even when empty.
         return bool(self._envelopes)
+
+    def destination(self, envelope: Envelope) -> int | str:
+        """Where one of its messages was sent to: a handle, or text."""
+        destination = envelope.destination
+        if self._node:
+            return str(ClusterAddress(self._node, destination))
+        return destination or self.name
 
     def put(self, envelope: Envelope) -> None:
         """Append an envelope.
@@ -154,10 +165,11 @@ class Outboxes:
         self,
         what: str,
         name: str = "",
+        node: str = "",
         emptied: Callable[[str], None] | None = None,
     ) -> Outbox:
         """Make an empty queue, see `Outbox`."""
-        return Outbox(what, self._limits, name, emptied)
+        return Outbox(what, self._limits, name, node, emptied)
 
     def waiting(self) -> int:
         """How many messages wait."""
@@ -181,22 +193,23 @@ class Outboxes:
         if self._sweep is None:
             self._sweep = self._clock.callLater(SWEEP_INTERVAL, self._expire)
 
-    def refuse(self, envelope: Envelope, error: SkynetError, reason: str) -> None:
-        """A message cannot leave: tell its caller, or record it."""
+    def refuse(
+        self, box: Outbox, envelope: Envelope, error: SkynetError, reason: str
+    ) -> None:
+        """A message that has waited cannot leave: tell its caller, or record it."""
         if envelope.call is not None:
             self._ledger.refuse_call()
             envelope.call.fail(error)
         else:
-            self._ledger.refuse(
-                reason, envelope.source, envelope.destination, envelope.ptype
-            )
+            to = box.destination(envelope)
+            self._ledger.refuse(reason, envelope.source, to, envelope.ptype)
 
     def refuse_all(
         self, box: Outbox, kind: type[SkynetError], why: str, reason: str
     ) -> None:
         """Nothing that waits in a queue can leave: each message gets its own error."""
         while box:
-            self.refuse(box.take(), kind(why), reason)
+            self.refuse(box, box.take(), kind(why), reason)
 
     def stop(self) -> None:
         """Look at the time limits no more."""
@@ -218,7 +231,7 @@ class Outboxes:
                     self._ledger.expire(
                         f"waited too long for {box.what}",
                         envelope.source,
-                        envelope.destination or box.name,
+                        box.destination(envelope),
                         envelope.ptype,
                     )
             if not box:

@@ -295,6 +295,20 @@ class AbsentTests(ClusterTestCase):
         (letter,) = self.one.node.ledger.dead_letters
         self.assertEqual((letter.reason, letter.destination), ("no such node", "db@x"))
 
+    def test_letters(self) -> None:
+        """A push that is lost after it has waited names its node, and its target."""
+        letters = self.one.node.ledger.dead_letters
+        targets: tuple[Any, ...] = (2, ":00000002", "@x", "BANK")
+        texts = ["db:00000002", "db:00000002", "db@x", "db:BANK"]
+        for end in ("absent", "late"):
+            for target in targets:
+                self.client.cluster.send("db", target)
+            if end == "absent":
+                self.cluster.receiver.peer_absent("db", "connection refused")
+            self.one.later(31)
+            self.assertEqual([letter.destination for letter in letters], texts)
+            letters.clear()
+
     def test_absent(self) -> None:
         """What waits for a node that was not reached is refused; later may work."""
         called = self.call("db", "@x")

@@ -16,7 +16,7 @@ from skynet_tw.handle import Handle
 from skynet_tw.interfaces import Peer
 from skynet_tw.message import PType
 from skynet_tw.node.actor import command
-from skynet_tw.node.ledger import KEPT_LETTERS, Ledger
+from skynet_tw.node.ledger import KEPT_LETTERS, KEPT_REASONS, Ledger
 from skynet_tw.node.limits import Limits
 
 from .support import Echo, NodeTestCase, Sent, World
@@ -53,6 +53,16 @@ class LetterTests(NodeTestCase):
         self.assertEqual(len(self.ledger.dead_letters), KEPT_LETTERS)
         self.assertEqual(self.ledger.dead_letters[-1].destination, 999)
         self.assertEqual([event["times"] for event in events], [1, 10, 100, 1000])
+
+    def test_many_reasons(self) -> None:
+        """What is beyond some hundred reasons is counted together."""
+        for n in range(1000):
+            self.ledger.drop(f"case {n}", 1, n, PType.LUA)
+        reasons = self.ledger.reasons
+        self.assertEqual(reasons["case 255"], 1)
+        self.assertEqual(len(reasons), KEPT_REASONS + 1)
+        self.assertEqual(reasons.total(), 1000)
+        self.assertEqual(self.ledger.dead_letters[-1].reason, "case 999")
 
     def test_few_reasons(self) -> None:
         """Reasons are kinds, not cases: their number does not grow with messages."""
