@@ -304,6 +304,9 @@ class IClusterReceiver(ILinkReceiver):
     def peer_absent(peer: Peer, reason: str) -> None:
         """A node was not reached: what waits for it is refused."""
 
+    def peer_forgotten(peer: Peer) -> None:
+        """A node that no table has is not linked, and nothing waits for it."""
+
     def call_held(
         peer: Peer, source: int, session: int, drop: Callable[[], object]
     ) -> None:

@@ -149,7 +149,8 @@ class NodeStatus:
     state: str
     #: The stages of the boot, in order; none for a node without a boot.
     boot: tuple[StageReport, ...]
-    #: The other nodes that were ever heard of or sent to.
+    #: The other nodes that were heard of or sent to; of those of a cluster that no
+    #: table has, the ones that something waits for.
     peers: tuple[PeerStatus, ...]
     #: The global names that this node knows, and their owners.
     names: tuple[tuple[str, Handle], ...]

@@ -139,6 +139,11 @@ class Channel:
         """Whether the peer is gone, and did not come back."""
         return self.stage is ChannelStage.GONE
 
+    @property
+    def is_used(self) -> bool:
+        """Whether messages wait for the link, or calls for their answers."""
+        return bool(self.outbox) or len(self.calls) > 0
+
     def status(self, link: LinkInfo | None) -> PeerStatus:
         """The channel as it is, with what its layer knows of the link."""
         return PeerStatus(

@@ -125,7 +125,9 @@ class ClusterCalls:
 
         :raises PeerDown: there is none, and none is waited for.
         """
-        if self._outgoing.channel(node).link is None and not self._core.stopping:
+        channel = self._outgoing.find(node)
+        is_linked = channel is not None and channel.link is not None
+        if not is_linked and not self._core.stopping:
             self._layer.want(node)
 
     def _limit(self, timeout: Any) -> float:

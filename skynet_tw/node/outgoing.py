@@ -40,7 +40,7 @@ class Outgoing:
     def __init__(self, core: Core, callers: Mapping[int | str, Caller]) -> None:
         self._core = core
         self._callers = callers
-        #: The way to each peer that was ever heard of, or sent to.
+        #: The way to each peer that was heard of, or sent to.
         self._channels: dict[Peer, Channel] = {}
         #: What a request waits for that finds no link.
         self._stage = _LINK if core.harbor == 0 else _BOOT
@@ -52,6 +52,14 @@ class Outgoing:
         if channel is None:
             channel = self._channels[peer] = Channel(self._core, peer)
         return channel
+
+    def find(self, peer: Peer) -> Channel | None:
+        """The way to a peer, if it was heard of, or sent to."""
+        return self._channels.get(peer)
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is not known any more, and nothing waits for it."""
+        self._channels.pop(peer, None)
 
     def channels(self) -> list[Channel]:
         """The ways to all peers, in the order in which they were heard of."""

@@ -121,13 +121,17 @@ class ClusterReceiver(Receiver):
 
     def is_wanted(self, peer: Peer) -> bool:
         """Whether messages wait for the link to a node, or calls for its answers."""
-        channel = self._outgoing.channel(peer)
-        return bool(channel.outbox) or len(channel.calls) > 0
+        channel = self._outgoing.find(peer)
+        return channel is not None and channel.is_used
 
     def peer_absent(self, peer: Peer, reason: str) -> None:
         """Refuse what waits for a node that was not reached."""
         self._outgoing.channel(peer).absent(reason)
         self._core.scheduler.run()
+
+    def peer_forgotten(self, peer: Peer) -> None:
+        """Keep nothing of a node any more."""
+        self._outgoing.forget(peer)
 
     def call_held(
         self, peer: Peer, source: int, session: int, drop: Callable[[], object]

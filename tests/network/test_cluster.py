@@ -312,6 +312,36 @@ class AbsentTests(ClusterTestCase):
             nodes.result(self.client.cluster.reload({"bank": BANK}))
             self.assertEqual(nodes.result(waiting), 1)
 
+    def test_forgotten(self) -> None:
+        """Of names that no table has nothing is kept once nothing waits for them."""
+        for absent in ("wait", "fail"):
+            options: dict[str, Any] = {"cluster_absent": absent, "call_timeout": 3}
+            with self.nodes(**options) as nodes:
+                self.answer("COUNT", 0)
+                for n in range(50):
+                    self.client.cluster.send(f"node{n}", "@x")
+                    call = self.client.cluster.call(f"node{n}", "@x")
+                    call.addErrback(lambda failure: failure.trap(PeerDown))
+                nodes.run(10, 0.1)
+                waiting = self.client.cluster.call("late", "@bank", "COUNT", 1)
+                waiting.addErrback(lambda failure: failure.trap(PeerDown))
+                peers = [peer.peer for peer in self.service.node.status().peers]
+                known = {"wait": ["bank", "late"], "fail": ["bank"]}[absent]
+                self.assertEqual(peers, known)
+                self.assertEqual([*self.service.cluster._nodes._links], known)
+
+    def test_out_of_sight(self) -> None:
+        """A node that a directory has no more keeps its link, until that is idle."""
+        with self.nodes(cluster_nodes={}) as nodes:
+            self.service.cluster._nodes.found({"bank": BANK})
+            self.answer("COUNT", 0)
+            self.service.cluster._nodes.found({})
+            self.assertEqual(self.answer("COUNT", 1), 1)
+            nodes.run(80, 0.5)
+            self.assertEqual(self.service.node.status().peers, ())
+            self.service.cluster._nodes.found({"bank": BANK})
+            self.assertEqual(self.answer("COUNT", 2), 2)
+
     def test_restarted(self) -> None:
         """What was written to a node that dies may have run; the rest goes on."""
         with self.nodes() as nodes:

@@ -239,6 +239,11 @@ class NodeLink:
         around, name = self._around, self.peer
         return self._core.busy or around.receiver.is_wanted(name) or around.needs(name)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no connection, none is made or closed, or wanted."""
+        return self.route.is_idle and not self.is_wanted
+
     def close(self, reason: str) -> None:
         """Close the connection; what is not written waits for another one."""
         connection = self._connection

@@ -35,7 +35,7 @@ class Surroundings(Protocol):
 
 
 class Nodes:
-    """All nodes that were ever sent to, and the table that says where they are.
+    """All nodes that were sent to, and the table that says where they are.
 
     :param around: see `Surroundings`.
     :param table: where the nodes are, as far as that is known at first.
@@ -207,9 +207,12 @@ class Nodes:
             link.read(not self.paused)
 
     def sweep(self) -> None:
-        """Notice nodes that are silent, or not needed."""
-        for link in list(self._links.values()):
+        """Notice nodes that are silent, or not needed; forget those nobody knows."""
+        for name, link in list(self._links.items()):
             link.sweep()
+            if link.is_idle and not self._table.has(name):
+                del self._links[name]
+                self.receiver.peer_forgotten(name)
 
     def close(self) -> Deferred[None]:
         """Write what is left, and close all links; fires when all are closed."""

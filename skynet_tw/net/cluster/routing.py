@@ -77,6 +77,11 @@ class Route:
         """Whether a connection is there, or is being made."""
         return self._dialer is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no connection, not even one that is made or closed."""
+        return self._dialer is None and self._closing.is_done
+
     def reach(self) -> None:
         """Make a connection, unless there is one or it is being made.
 

@@ -81,6 +81,10 @@ class NodeTable:
         """There will be no change any more."""
         self._change.fail(lambda: NotReady("this node leaves"))
 
+    def has(self, name: str) -> bool:
+        """Whether anything was said of a node."""
+        return self._entry(name) is not None
+
     def is_removed(self, name: str) -> bool:
         """Whether it was said that a node is no more."""
         return self._entry(name) is False
