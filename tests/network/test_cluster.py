@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -29,6 +29,7 @@ from skynet_tw import (
     RemoteError,
     command,
 )
+from skynet_tw.interfaces import INodeDirectory
 from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.service import NodeService
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
@@ -628,6 +629,37 @@ class BootTests(ClusterTestCase):
             opened = self.client.cluster.open(BANK)
             self.assertRaises(BootFailed, nodes.result, opened)
             self.assertEqual(self.answer("COUNT", 0), 0)
+
+    def test_reload_before(self) -> None:
+        """Before the boot asks a directory, there is nothing to be asked again."""
+        with self.nodes() as nodes:
+            asked: list[str] = []
+
+            @implementer(INodeDirectory)
+            class Directory:
+                publishes = False
+
+                def start(self, changed: Any, own: Any) -> Deferred[None]:
+                    asked.append("start")
+                    changed({"bank": BANK})
+                    return succeed(None)
+
+                def refresh(self) -> Deferred[None]:
+                    asked.append("refresh")
+                    return succeed(None)
+
+                def waiting_for(self) -> str | None:
+                    return None
+
+                def stop(self) -> Deferred[None]:
+                    return succeed(None)
+
+            late = self.all.start(1, standalone=True, cluster_directory=Directory())
+            self.successResultOf(late.cluster.reload())
+            self.assertEqual(asked, [])
+            nodes.ready()
+            self.successResultOf(late.cluster.reload())
+            self.assertEqual(asked, ["start", "refresh"])
 
     def test_bound_too_late(self) -> None:
         """A port that is bound when the node has left is closed again."""

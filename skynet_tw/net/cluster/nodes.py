@@ -122,7 +122,7 @@ class Nodes:
         reason = "it was taken out of the node table"
         link.route.address = None
         link.close(reason)
-        if self._table.is_removed(name):
+        if self.table.is_removed(name):
             # Whose call failed by that may have said otherwise by now.
             link.end()
             self.receiver.peer_gone(name, reason)
@@ -210,7 +210,7 @@ class Nodes:
         """Notice nodes that are silent, or not needed; forget those nobody knows."""
         for name, link in list(self._links.items()):
             link.sweep()
-            if link.is_idle and not self._table.has(name):
+            if link.is_idle and not self.table.has(name):
                 del self._links[name]
                 self.receiver.peer_forgotten(name)
 

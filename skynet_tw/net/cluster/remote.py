@@ -81,6 +81,8 @@ class Cluster:
         self._server = server
         self._listen = list(listen)
         self._directory = directory
+        #: Whether the directory was asked at all.
+        self._looking = False
         self._name = name
         self._told = address
         self._required = list(required)
@@ -136,6 +138,7 @@ class Cluster:
     async def _reach(self) -> None:
         directory = self._directory
         if directory is not None:
+            self._looking = True
             await directory.start(self._nodes.found, self._own())
         for where in self._listen:
             await self.open(where)
@@ -208,7 +211,8 @@ class Cluster:
         """Look again where the nodes are, or be told; see `ICluster.reload`."""
         if changes is not None:
             return self._nodes.tell(changes)
-        if self._directory is None:
+        if self._directory is None or not self._looking:
+            # The boot will look; a directory is asked nothing before it has started.
             return succeed(None)
         looked = self._directory.refresh()
         return looked.addCallback(lambda _: self._nodes.when_settled())
