@@ -27,6 +27,9 @@ _LUA = int(PType.LUA)
 #: call waits for ever.
 CALL_TIMEOUT = 30.0
 
+#: How many addresses are kept ready.
+MAX_ADDRESSES = 1024
+
 
 class ClusterCalls:
     """A node's use of its cluster.
@@ -49,6 +52,8 @@ class ClusterCalls:
         self._layer = layer
         self._names = names
         self._agents = agents
+        #: Those that were used lately, by node and target.
+        self._addresses: dict[tuple[str, int | str], tuple[ClusterAddress, str]] = {}
 
     def call(
         self,
@@ -62,8 +67,8 @@ class ClusterCalls:
         self._core.check_thread()
         limit = self._limit(timeout)
         try:
-            address = cluster_address(node, target)
-            return self._call(caller, address, address.target, args, limit)
+            address, text = self._address(node, target)
+            return self._call(caller, address, text, address.target, args, limit)
         except SkynetError as error:
             return fail(error)
 
@@ -77,7 +82,7 @@ class ClusterCalls:
         try:
             address = cluster_address(node, f"@{name}")
             # Handle 0 asks for the owner of a name (cluster, section 3).
-            asked = self._call(caller, address, 0, (name,), limit)
+            asked = self._call(caller, address, str(address), 0, (name,), limit)
         except SkynetError as error:
             return fail(error)
 
@@ -93,6 +98,7 @@ class ClusterCalls:
         self,
         caller: ActorCell,
         address: ClusterAddress,
+        text: str,
         target: int | str,
         args: tuple[Any, ...],
         limit: float,
@@ -100,16 +106,33 @@ class ClusterCalls:
         payload = pack_values(args, max_size=self._layer.max_payload)
         node = address.node
         self._reach(node)
-        return self._outgoing.call(
-            node, caller, target, str(address), _LUA, payload, limit
-        )
+        return self._outgoing.call(node, caller, target, text, _LUA, payload, limit)
+
+    def _address(self, node: Any, target: Any) -> tuple[ClusterAddress, str]:
+        """An address, and its text: most are used again and again.
+
+        :raises TypeError: *node* or *target* is of a wrong type.
+        :raises BadAddress: they can be no address.
+        """
+        known = type(node) is str and (type(target) is str or type(target) is int)
+        if known:
+            found = self._addresses.get((node, target))
+            if found is not None:
+                return found
+        address = cluster_address(node, target)
+        pair = address, str(address)
+        if known:
+            if len(self._addresses) >= MAX_ADDRESSES:
+                self._addresses.clear()
+            self._addresses[node, target] = pair
+        return pair
 
     def send(
         self, sender: ActorCell, node: Any, target: Any, args: tuple[Any, ...]
     ) -> None:
         """Send a message one way, see `ClusterAccess.send`."""
         self._core.check_thread()
-        address = cluster_address(node, target)
+        address, text = self._address(node, target)
         payload = pack_values(args, max_size=self._layer.max_payload)
         try:
             self._reach(address.node)
@@ -118,7 +141,7 @@ class ClusterCalls:
             )
         except (PeerDown, NotReady) as error:
             reason = "the node stops" if isinstance(error, NotReady) else "no such node"
-            self._core.ledger.lose(reason, sender.handle, str(address), _LUA)
+            self._core.ledger.lose(reason, sender.handle, text, _LUA)
 
     def _reach(self, node: str) -> None:
         """See to it that there will be a link.

@@ -169,6 +169,19 @@ class CallTests(ClusterTestCase):
         self.assertEqual(str(ClusterAddress("db", "@bank")), "db@bank")
         self.assertEqual(str(ClusterAddress("db", "BANK")), "db:BANK")
 
+    def test_many_targets(self) -> None:
+        """Any number of targets may be used; what equals one of them is not taken."""
+        self.cluster.up("db")
+        for index in range(1, 3000):
+            self.client.cluster.send("db", index, "X")
+        calls = self.client.node.cluster
+        assert calls is not None
+        self.assertLess(len(calls._addresses), 2000)
+        wrong: list[Any] = [1.0, True]
+        for target in wrong:
+            self.assertRaises(TypeError, self.client.cluster.send, "db", target)
+        self.failureResultOf(self.call("db", Handle(2999)), BadAddress)
+
     def test_query(self) -> None:
         """The owner of a name is asked for at address 0, and is an address there."""
         self.cluster.up("db")
