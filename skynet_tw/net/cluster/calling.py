@@ -115,12 +115,12 @@ class NodeLink:
         core = self._core
         if session:
             number = core.call(destination, payload, (source, session), source)
-            if core.busy and core.holds(number):
+            if core.waiting and core.holds(number):
                 drop = partial(self._forget, number)
                 self._around.receiver.call_held(self.peer, source, session, drop)
         else:
             core.push(destination, payload, source)
-        if core.waiting > MAX_HELD:
+        if core.waiting:
             self._check_room()
 
     def flush(self) -> None:

@@ -32,6 +32,8 @@ class Connection(Protocol):
         self.since = 0.0
         #: How what is half read or not yet written moves on, for the owner's sweep.
         self.progress = Progress()
+        #: Whether the transport is full of what the other side does not read.
+        self.is_full = False
         self._pressure: Pressure | None = None
 
     @property
@@ -55,12 +57,16 @@ class Connection(Protocol):
     ) -> None:
         """Learn when the transport is full, and when it takes more."""
         assert self.transport is not None
-        self._pressure = Pressure(self.transport, full, free)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the transport is full of what the other side does not read."""
-        return self._pressure is not None and self._pressure.is_full
+        def is_full() -> None:
+            self.is_full = True
+            full()
+
+        def is_free() -> None:
+            self.is_full = False
+            free()
+
+        self._pressure = Pressure(self.transport, is_full, is_free)
 
     @property
     def unread(self) -> int | None:
