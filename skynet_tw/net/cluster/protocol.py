@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from ...oneshot import OneShot
 from ..kit.greeting import GreetingConnection
 from ..kit.writer import writer_for
 
@@ -43,6 +45,12 @@ class ClusterConnection(GreetingConnection):
         self._owner: Owner | None = owner
         #: Writes bytes; nowhere before the connection is made and after it is closed.
         self.write_out: Callable[[bytes], None] = _nowhere
+        self._is_lost = False
+        self._gone = OneShot()
+
+    def when_gone(self) -> Deferred[None]:
+        """Fire when the connection is lost; at once if it was never made."""
+        return succeed(None) if self.transport is None else self._gone.when()
 
     def opened(self) -> None:
         """There is no handshake: it can be used."""
@@ -60,7 +68,10 @@ class ClusterConnection(GreetingConnection):
     def close(self) -> None:
         """Write what is buffered, and let the other side close when it has read it."""
         self._end("it was closed")
-        self.half_close()
+        if not self._is_lost:
+            # Else its end would not be noticed.
+            self.read(True)
+            self.half_close()
 
     def on_ended(self, reason: str) -> None:
         """We abort the connection."""
@@ -68,8 +79,10 @@ class ClusterConnection(GreetingConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is closed."""
+        self._is_lost = True
         self._end(reason.getErrorMessage())
         super().connectionLost(reason)
+        self._gone.fire()
 
     def _end(self, reason: str) -> None:
         self.write_out = _nowhere

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IDelayedCall,
     IReactorTime,
@@ -124,7 +124,8 @@ class Route:
     def stop(self) -> None:
         """Dial no more, and close the connection that this led to.
 
-        That is closed by force, if it takes more than `ConnectionLimits.close` seconds.
+        It is closed when the node has read all that was written to it; by force, if
+        that takes more than `ConnectionLimits.close` seconds.
         """
         dialer, self._dialer = self._dialer, None
         if self._telling is not None:
@@ -133,6 +134,12 @@ class Route:
         if dialer is not None:
             closing = self._closing = OneShot()
             connection, self._connection = self._connection, None
+            gone: Deferred[None] = succeed(None)
+            if connection is not None:
+                # The dialer itself would not wait for what the node has not read.
+                connection.close()
+                gone = connection.when_gone()
+            gone.addCallback(lambda _: dialer.stop())
 
             def abort() -> None:
                 if connection is not None:
@@ -143,9 +150,9 @@ class Route:
                 self._closed()
 
             around = self._around
-            close_within(
-                around.limits.close, around.clock, [dialer.stop()], abort
-            ).addCallback(closed)
+            close_within(around.limits.close, around.clock, [gone], abort).addCallback(
+                closed
+            )
 
     def abort(self) -> None:
         """Close at once what is not closed yet."""
