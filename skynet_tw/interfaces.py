@@ -251,6 +251,7 @@ class IClient(Interface):
     """A node that calls us over the cluster: one connection that it has made."""
 
     address: str = Attribute("Where it is, for people.")
+    is_open: bool = Attribute("Whether its connection is there.")
 
     def answer(session: int, body: bytes) -> None:
         """Collect what a request returned; `flush` writes it.

@@ -36,6 +36,8 @@ from .requests import Call
 from .timeouts import DEFAULT
 
 _LUA = int(PType.LUA)
+_RESPONSE = int(PType.RESPONSE)
+_ERROR = int(PType.ERROR)
 
 #: Characters of an error's text that a client is told.
 _TOLD = 1000
@@ -87,7 +89,7 @@ class ClusterRequest(Call):
             self.leave()
         if not self.over:
             self.over = True
-            self._agents.fail(self._client, self._number, reason)
+            self._agents.fail(self._client, self._number, source, reason)
 
     # What becomes of it once it was passed on to another node.
 
@@ -297,7 +299,7 @@ class Agents:
         # Real nodes tell it even those who push to a name that nobody has, or ask for
         # one without a session (cluster, sections 3 and 4).
         if not push or address == 0 or isinstance(error, NoSuchName):
-            self.fail(agent.actor.client, session, str(error))
+            self.fail(agent.actor.client, session, int(agent.handle), str(error))
 
     # While the node boots
 
@@ -343,15 +345,24 @@ class Agents:
         :raises TooLarge: it cannot be sent.
         :raises QueueFull: the client does not read what waits for it already.
         """
+        if not client.is_open:
+            self._lose(client, source, _RESPONSE)
+            return
         client.answer(session, body)
         self._core.ledger.write()
         self._core.wrote(client, len(body))
 
-    def fail(self, client: IClient, session: int, reason: str) -> None:
+    def fail(self, client: IClient, session: int, source: int, reason: str) -> None:
         """Send an error."""
+        if not client.is_open:
+            self._lose(client, source, _ERROR)
+            return
         client.fail(session, printable(reason))
         self._core.ledger.write()
         self._core.wrote(client, len(reason))
+
+    def _lose(self, client: IClient, source: int, ptype: int) -> None:
+        self._core.ledger.lose("the caller is gone", source, client.address, ptype)
 
 
 #: Why a request is refused, for the record.

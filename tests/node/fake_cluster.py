@@ -145,6 +145,7 @@ class FakeClient:
 
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
+        self.is_open = True
         self.agent: Any = None
         self.flushes = 0
         self._collected: list[tuple[int, Any]] = []
@@ -184,4 +185,5 @@ class FakeClient:
 
     def close(self) -> None:
         """Close the connection."""
+        self.is_open = False
         self._cluster.receiver.client_lost(self.agent, "it was closed")

@@ -9,8 +9,10 @@ from twisted.internet.defer import Deferred
 from skynet_tw import seri
 from skynet_tw.errors import QueueFull, TooLarge
 from skynet_tw.handle import Handle
+from skynet_tw.message import PType
 from skynet_tw.node.actor import Actor, command
 from skynet_tw.node.limits import Limits
+from skynet_tw.node.scheduler import BATCH
 
 from .fake_cluster import FakeClient, FakeCluster
 from .support import Echo, NodeTestCase, World, cell_of
@@ -224,6 +226,25 @@ class SenderTests(AgentTestCase):
         self.assertEqual(self.client.take(), [])
         self.assertEqual(cell_of(self.echo).tasks, {})
         self.assertEqual(self.one.node.ledger.dropped, 0)
+
+    def test_gone_with_its_requests(self) -> None:
+        """Requests of who is gone are handled; their answers are lost, and noted."""
+        self.one.slow()
+        pushes = [("@echo", 0, seri.pack("NOTE"), True)] * BATCH
+        requests = [
+            ("@echo", n, seri.pack(word, n), False)
+            for n, word in enumerate(["NOTE", "NOTE", "FAIL"], 1)
+        ]
+        self.client.ask_all(*pushes, *requests)
+        self.client.close()
+        self.one.later(5)
+        self.logged(ValueError)
+        self.assertEqual((self.echo.got[BATCH:], self.client.take()), ([1, 2], []))
+        letters = self.one.node.ledger.dead_letters
+        found = {(it.reason, it.source, it.destination, it.ptype) for it in letters}
+        lost = "the caller is gone", self.handle, self.client.address
+        self.assertEqual(found, {(*lost, PType.RESPONSE), (*lost, PType.ERROR)})
+        self.assertEqual(len(letters), self.one.node.ledger.dropped)
 
     def test_send_to_an_agent(self) -> None:
         """An agent answers nobody: a call to it fails."""

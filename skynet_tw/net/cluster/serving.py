@@ -61,6 +61,7 @@ class Client:
         #: Bytes of small answers that were written while the transport was full.
         self._beyond = 0
         self.address = ""
+        self.is_open = False
         self._shell = Shell({LogLine: lambda line: emit(self._log, line)})
 
     # The connection: its owner
@@ -76,6 +77,7 @@ class Client:
             self._clients.strangers.dropped(self.address, reason)
             return
         self._connection = connection
+        self.is_open = True
         self._clients.open.add(self)
         self._agent = around.receiver.client_connected(self)
         self._read()
@@ -105,6 +107,7 @@ class Client:
         """The connection is closed."""
         if self._connection is not None:
             self._connection = None
+            self.is_open = False
             self._clients.open.discard(self)
             self._clients.around.receiver.client_lost(self._agent, reason)
 
