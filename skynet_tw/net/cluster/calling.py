@@ -171,6 +171,8 @@ class NodeLink:
     def opened(self, connection: ClusterConnection) -> None:
         """The node is reached."""
         self.route.linked()
+        # What somebody sent to a link that was lost is not for this connection.
+        self._core.lost()
         self._connection = connection
         self._up_at = self._around.clock.seconds()
         self._bytes_out = self._heard_at = 0
