@@ -14,15 +14,9 @@ from twisted.internet.protocol import Protocol
 
 from skynet_tw.net.kit.limits import ConnectionLimits
 
-from .world import MASTER, Node, Stranger, World
-
-#: What somebody may say who speaks another protocol, at any port.
-NOISE = {
-    "HTTP": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "TLS": bytes.fromhex("16030102000100"),
-    "zeros": bytes(100),
-    "ones": b"\xff" * 100_000,
-}
+from .linkworld import Stranger
+from .noise import NOISE
+from .world import MASTER, Node, World
 
 
 class Greeter(Stranger):
@@ -135,7 +129,8 @@ class MasterContract(World):
                 self.factory_of(partial(Greeter, noise))
             )
             port = self.successResultOf(listening)
-            node = Node(self, 1).start()
+            node = Node(self, 1)
+            node.start()
             self.run_for(20)
             self.assertNoResult(node.joined)
             self.successResultOf(maybeDeferred(port.stopListening))

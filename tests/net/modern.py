@@ -6,7 +6,9 @@ from typing import Any
 
 from skynet_tw.link.master import Master
 from skynet_tw.wire.control import Hello, encode
+from skynet_tw.wire.harbor import FrameWriter
 
+from .linkworld import LinkNode, Stranger
 from .world import World
 
 
@@ -20,6 +22,7 @@ class ModernWorld(World):
     dies_with_its_connection = True
     garbage = (b"\x03\x07\x07\x07", b"\0")
     half_a_packet = b"\x0c\x0c"
+    raw_is_linked = True
     rough_delay = (0.0, 0.05)
     rough_seconds = (5.0, 10.0, 3.0)
 
@@ -45,3 +48,13 @@ class ModernWorld(World):
 
     def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
         return [("lost", other), ("ready", other)]
+
+    def raw_peer(self, node: LinkNode) -> Stranger:
+        peer = self.stranger(node.address, bytes([self.raw_name]))
+        self.assertEqual(peer.heard, b"\x01")
+        return peer
+
+    def raw(self, payload: bytes) -> bytes:
+        writer = FrameWriter()
+        writer.send(0x01000007, self.raw_name << 24 | 1, 10, 0, payload)
+        return writer.take()

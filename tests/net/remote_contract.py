@@ -1,21 +1,16 @@
-"""What every remote layer does, whatever its wire.
+"""What every network of harbors does, whatever its wire.
 
-A wire is put under the contract by one class in `tests.net.test_remote`: this contract,
-and the wire's own `World`.  This module is no module of tests itself.
+What the links of harbors do besides, as those of every layer, is in
+`tests.net.link_contract`.  A wire is put under the contract by one class in
+`tests.net.test_remote`: this contract, and the wire's own `World`.  This module is no
+module of tests itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import permutations
 
-from zope.interface.verify import verifyObject
-
 from skynet_tw.errors import BootFailed
-from skynet_tw.interfaces import ILink, IRemote
-from skynet_tw.link.effects import Effect
-from skynet_tw.net.kit.limits import ConnectionLimits
-from skynet_tw.net.kit.shell import Shell
 from skynet_tw.net.wires import WIRES
 
 from .world import MASTER, Node, World
@@ -24,15 +19,11 @@ from .world import MASTER, Node, World
 class JoinContract(World):
     """The way into a network."""
 
-    def test_interfaces(self) -> None:
-        """The classes provide what they promise, and what their row says."""
-        self.start_master()
-        one, two = self.node(1), self.node(2)
-        self.run_for()
-        self.assertTrue(IRemote.implementedBy(type(one.remote)))
-        self.assertTrue(verifyObject(IRemote, one.remote))
-        self.assertTrue(verifyObject(ILink, two.receiver.links[1]))
-        self.assertEqual(one.remote.name_limit, WIRES[self.wire].name_limit)
+    def test_row(self) -> None:
+        """A member has the limits that the row of its wire says."""
+        remote = self.node(1).remote
+        self.assertEqual(remote.name_limit, WIRES[self.wire].name_limit)
+        self.assertEqual(remote.max_payload, WIRES[self.wire].max_payload)
 
     def test_alone(self) -> None:
         """The first node waits for nobody."""
@@ -304,8 +295,8 @@ class DeathContract(World):
         self.assert_full_mesh(one, two)
 
 
-class LinkContract(World):
-    """Links that are up: writing, back-pressure, leaving."""
+class FrameContract(World):
+    """What a message of harbors says besides its payload, and the rest of a network."""
 
     def test_frames(self) -> None:
         """What one sends the other gets: source, type, index, session, payload."""
@@ -319,174 +310,26 @@ class LinkContract(World):
             [(0x01000009, 0x0BABCDEF, 0x7FFFFFFF, b"payload")],
         )
 
-    def test_no_effects_of_messages(self) -> None:
-        """Messages cost no effects: they go from the decoder straight to the node."""
-        one, two = self.pair()
-        self.assert_full_mesh(one, two)
-        done: list[Sequence[Effect]] = []
-        do = Shell.do
-
-        def count(shell: Shell, effects: Sequence[Effect]) -> None:
-            done.append(effects)
-            do(shell, effects)
-
-        self.patch(Shell, "do", count)
-        for _ in range(10):
-            one.receiver.send(2, b"payload")
-            self.run_for(0.01)
-        self.assertEqual(two.receiver.got(1), [b"payload"] * 10)
-        self.assertEqual(done, [])
-
-    def test_flush(self) -> None:
-        """Nothing is written before `flush`, and then all, in order, as one piece."""
-        one, two = self.pair()
-        link = one.receiver.links[2]
-        for payload in (b"a", b"", b"b"):
-            link.send(0x02000001, 0x01000001, 10, 0, payload)
-        self.run_for()
-        self.assertEqual(two.receiver.got(1), [])
-        link.flush()
-        link.flush()
-        self.run_for()
-        self.assertEqual(two.receiver.got(1), [b"a", b"", b"b"])
-
-    def test_busy(self) -> None:
-        """A full transport is told once, and once more when it is empty."""
-        one, two = self.pair()
-        self.meet(one, two)
-        two.remote.pause_reading()
-        for _ in range(10):
-            one.receiver.send(2, bytes(50_000))
-        self.assertEqual(one.receiver.events, [("busy", 2)])
-        self.run_for(100)
-        self.assertEqual(two.receiver.got(1), [])
-        two.remote.resume_reading()
-        self.run_for()
-        self.assertEqual(one.receiver.events, [("busy", 2), ("free", 2)])
-        self.assertEqual(len(two.receiver.got(1)), 10)
-
-    def test_links(self) -> None:
-        """Each link tells its peer, its age, its bytes, and whether it is full."""
-        one, two = self.pair()
-        self.meet(one, two)
-        before = [node.remote.links()[0] for node in (one, two)]
-        for _ in range(10):
-            one.receiver.send(2, bytes(50_000))
-        self.run_for(5)
-        [to_two], [to_one] = one.remote.links(), two.remote.links()
-        self.assertEqual((to_two.peer, to_one.peer), (2, 1))
-        for then, now in zip(before, (to_two, to_one), strict=True):
-            self.assertAlmostEqual(now.seconds - then.seconds, 5, places=3)
-            self.assertEqual(now.address, then.address)
-            self.assertFalse(now.is_full)
-        written = to_two.bytes_out - before[0].bytes_out
-        self.assertGreater(written, 500_000)
-        self.assertEqual(to_one.bytes_in - before[1].bytes_in, written)
-        two.remote.pause_reading()
-        for _ in range(10):
-            one.receiver.send(2, bytes(50_000))
-        self.assertTrue(one.remote.links()[0].is_full)
-        two.remote.resume_reading()
-        self.run_for()
-        self.leave(two)
-        self.run_for()
-        self.assertEqual(one.remote.links(), [])
-
-    def test_pause_covers_new_links(self) -> None:
-        """A link that comes up while nothing is read is not read either.
-
-        The first message may pass, where it alone says whose link it is.
-        """
-        _, two = self.pair()
-        two.remote.pause_reading()
-        three = self.node(3)
-        self.run_for()
-        three.receiver.send(2, b"first")
-        self.run_for()
-        early = two.receiver.got(3)
-        self.assertEqual(early, [b"first"] if self.first_read_passes else [])
-        three.receiver.send(2, b"hello")
-        self.run_for()
-        self.assertEqual(two.receiver.got(3), [])
-        two.remote.resume_reading()
-        self.run_for()
-        self.assertEqual(early + two.receiver.got(3), [b"first", b"hello"])
-
-    def test_lost_link(self) -> None:
-        """What is sent to a link that is lost goes nowhere, and raises nothing."""
-        one, two = self.pair()
-        link = one.receiver.links[2]
-        link.send(0x02000001, 0x01000001, 10, 0, b"not flushed")
-        self.network.cut("host2:2526")
-        self.run_for(1)
-        link.flush()
-        link.send(0x02000001, 0x01000001, 10, 0, b"too late")
-        link.flush()
-        self.run_for()
-        self.assertEqual(two.receiver.got(1), [])
-
-    def test_busy_link_is_lost(self) -> None:
-        """A link that is lost while it is busy comes back as a new one."""
-        one, two = self.pair()
-        self.meet(one, two)
-        two.remote.pause_reading()
-        one.receiver.send(2, bytes(100_000))
-        self.network.cut("host2:2526")
-        self.run_for(1)
-        events = [("busy", 2), ("lost", 2), ("ready", 2)]
-        self.assertEqual(one.receiver.events, events)
-
-    def test_last_words(self) -> None:
-        """What was sent before a node leaves arrives, a full transport or not."""
+    def test_errors_are_last_words(self) -> None:
+        """What a harbor says of a call before it leaves arrives as such."""
         one, two = self.pair()
         link = one.receiver.links[2]
         one.receiver.send(2, bytes(1 << 20))
         link.send(0x02000001, 0x01000001, 7, 5, b"")
-        link.send(0x02000001, 0x01000001, 10, 6, b"last")
-        left = one.remote.leave()
-        self.run_for()
-        self.successResultOf(left)
-        self.assertEqual([frame[2] for frame in two.receiver.frames[1][-2:]], [5, 6])
-        self.assertEqual(two.receiver.got(1)[-1], b"last")
-        self.run_for(2 * self.patience)
-        self.assertEqual(two.receiver.events, [("lost", 1), ("gone", 1)])
+        self.leave(one)
+        source, _, session, _ = two.receiver.frames[1][-1]
+        self.assertEqual((source, session), (0x01000001, 5))
 
-    def test_leave_closes_all(self) -> None:
-        """A node that left has no port, connection or attempt, and says so again."""
+    def test_leaves_the_master(self) -> None:
+        """A node that leaves closes its connections with the master, and no others."""
         one, _ = self.pair()
         others = self.network.connections(MASTER) // 2
-        stranger = self.stranger("host1:2526")
-        first, second = one.remote.leave(), one.remote.leave()
-        self.run_for()
-        self.successResultOf(first)
-        self.successResultOf(second)
-        self.successResultOf(one.remote.leave())
-        self.assertIsNotNone(stranger.lost)
-        self.assertEqual(self.network.connections("host1:2526"), 0)
+        self.leave(one)
         self.assertEqual(self.network.connections(MASTER), others)
-        self.assertEqual(one.receiver.events, [("lost", 2)])
-
-    def test_leave_while_dialing(self) -> None:
-        """A node may leave at any moment of an attempt to link."""
-        one, _ = self.pair()
-        for address in ("host3:2526", "host4:2526"):
-            self.network.silence(address)
-        self.node(3)
-        self.run_for()
-        self.node(4)
-        left = one.remote.leave()
-        self.run_for()
-        self.successResultOf(left)
-        for address in ("host3:2526", "host4:2526"):
-            self.network.mend(address)
-
-    def meet(self, *nodes: Node) -> None:
-        """Let each say something to each, so that all know who dialed them."""
-        self.assert_full_mesh(*nodes)
 
 
 class RemoteContract(
-    JoinContract, NameContract, MasterLossContract, DeathContract, LinkContract
+    JoinContract, NameContract, MasterLossContract, DeathContract, FrameContract
 ):
     """All of that."""
 
@@ -534,24 +377,3 @@ class RoughNetworkContract(World):
                 self.successResultOf(done)
             self.nodes.clear()
             self.stop_master()
-
-
-class ImpatientContract(World):
-    """Leaving when the others do not read."""
-
-    limits = ConnectionLimits(close=2.0)
-
-    def test_leave_in_time(self) -> None:
-        """What cannot be written in time does not keep a node from leaving."""
-        self.start_master()
-        one, two = self.node(1), self.node(2)
-        self.run_for()
-        self.assert_full_mesh(one, two)
-        two.remote.pause_reading()
-        one.receiver.send(2, bytes(1 << 20))
-        left = one.remote.leave()
-        self.run_for(1)
-        self.assertNoResult(left)
-        self.run_for(2)
-        self.successResultOf(left)
-        self.assertEqual(one.receiver.events[-1], ("lost", 2))

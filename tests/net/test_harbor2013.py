@@ -10,7 +10,8 @@ from skynet_tw.net.harbor2013.remote import MAX_STRING
 from skynet_tw.wire.control import Connect, Hello, Name
 from skynet_tw.wire.harbor2013 import encode_announcement, encode_request
 
-from .world import MASTER, Stranger
+from .linkworld import Stranger
+from .world import MASTER
 from .world2013 import World2013, links_of
 
 

@@ -1,4 +1,4 @@
-"""Each wire's remote layer keeps the contract."""
+"""Networks of harbors keep the contract on each wire."""
 
 from __future__ import annotations
 
@@ -16,17 +16,9 @@ class ModernRoughNetworkTests(contract.RoughNetworkContract, ModernWorld):
     """Current nodes on a rough network."""
 
 
-class ModernImpatientTests(contract.ImpatientContract, ModernWorld):
-    """Current nodes that have little time."""
-
-
 class Of2013Tests(contract.RemoteContract, World2013):
     """Nodes of 2013."""
 
 
 class Of2013RoughNetworkTests(contract.RoughNetworkContract, World2013):
     """Nodes of 2013 on a rough network."""
-
-
-class Of2013ImpatientTests(contract.ImpatientContract, World2013):
-    """Nodes of 2013 that have little time."""

@@ -11,9 +11,10 @@ from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.wire.control import Hello, Name, Register, Wait, encode
 from skynet_tw.wire.harbor import FrameWriter
 
-from .master_contract import NOISE
+from .linkworld import Stranger
 from .modern import ModernWorld
-from .world import MASTER, Stranger
+from .noise import NOISE
+from .world import MASTER
 
 HOST = "host1:2526"
 
@@ -100,38 +101,6 @@ class LinkTests(ModernWorld):
         (line,) = self.log()
         for part in ("harbor 9", "127.0.0.1:", "16777216"):
             self.assertIn(part, line)
-
-    def test_half_a_frame(self) -> None:
-        """Half a frame may grow slowly; one that stands still ends the link."""
-        data = frame(bytes(100))
-        for byte in range(50):
-            self.peer.say(data[byte : byte + 1])
-            self.run_for(5)
-        self.assertIsNone(self.peer.lost)
-        self.run_for(20)
-        self.assertIsNone(self.peer.lost)
-        self.run_for(26)
-        self.assertIsNotNone(self.peer.lost)
-        self.assertEqual(self.one.receiver.events, [("ready", 9), ("lost", 9)])
-        self.assertEqual(len(self.log()), 1)
-
-    def test_idle(self) -> None:
-        """A link without half a frame may be silent for ever."""
-        self.peer.say(frame(b"one"))
-        self.run_for(1000)
-        self.assertIsNone(self.peer.lost)
-
-    def test_half_a_frame_while_paused(self) -> None:
-        """We do not blame a peer for what we do not read."""
-        self.peer.say(frame(bytes(100))[:50])
-        self.run_for()
-        self.one.remote.pause_reading()
-        self.peer.say(frame(bytes(100))[50:])
-        self.run_for(300)
-        self.assertIsNone(self.peer.lost)
-        self.one.remote.resume_reading()
-        self.run_for()
-        self.assertEqual(self.one.receiver.got(9), [bytes(100)])
 
     def test_frames_behind_the_first_byte(self) -> None:
         """Frames in the same read as the id arrive, after the link is ready."""

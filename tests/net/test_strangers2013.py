@@ -9,7 +9,8 @@ from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.wire.control import Hello, Name, Query
 from skynet_tw.wire.harbor2013 import MessageWriter, encode_announcement, encode_request
 
-from .world import MASTER, Stranger
+from .linkworld import Stranger
+from .world import MASTER
 from .world2013 import World2013, links_of
 
 HOST = "host1:2526"

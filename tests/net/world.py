@@ -1,79 +1,35 @@
 """Masters and harbors on a network in memory, whatever their wire.
 
-A `World` is a test with a network, a clock and a log.  What a wire has to say of itself
-is at its top; `tests.net.modern` and `tests.net.world2013` say it for theirs.
+What a wire has to say of itself is at the top of `World`; `tests.net.modern` and
+`tests.net.world2013` say it for theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from skynet_tw.errors import BootFailed
-from skynet_tw.interfaces import Frame, ILink, IRemote, IRemoteReceiver, Peer
-from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.interfaces import IRemote, IRemoteReceiver, Peer
+from skynet_tw.message import PType
 from skynet_tw.net.kit.master import MasterFactory
 from skynet_tw.net.kit.member import HarborMember
 from skynet_tw.net.wires import WIRES
-from skynet_tw.testing.network import MemoryNetwork
+
+from .linkworld import LinkNode, LinkRecorder, LinkWorld
 
 MASTER = "master:2013"
 
 
 @implementer(IRemoteReceiver)
-class Recorder:
-    """Notes what a remote layer reports, and checks the order of it."""
+class Recorder(LinkRecorder):
+    """Notes what a remote layer reports."""
 
     def __init__(self, own: int) -> None:
-        self.own = own
-        #: What was reported, without messages.
-        self.events: list[tuple[Any, ...]] = []
-        self.frames: dict[Peer, list[Frame]] = {}
-        self.links: dict[Peer, ILink] = {}
+        super().__init__(own)
         self.names: dict[str, int] = {}
-        self.busy: set[Peer] = set()
-
-    def frames_received(self, harbor: Peer, frames: list[Frame]) -> None:
-        assert harbor in self.links, "messages of a harbor that is not linked"
-        assert frames
-        self.frames.setdefault(harbor, []).extend(frames)
-
-    def link_ready(self, harbor: Peer, link: ILink) -> None:
-        if harbor in self.links:
-            assert self.links[harbor] is link, "two links"
-            assert harbor in self.busy
-            self.busy.discard(harbor)
-            self.events.append(("free", harbor))
-        else:
-            self.links[harbor] = link
-            self.events.append(("ready", harbor))
-
-    def link_busy(self, harbor: Peer) -> None:
-        assert harbor in self.links and harbor not in self.busy
-        self.busy.add(harbor)
-        self.events.append(("busy", harbor))
-
-    def link_lost(self, harbor: Peer, reason: str) -> None:
-        del self.links[harbor]
-        self.busy.discard(harbor)
-        self.events.append(("lost", harbor))
-
-    def peer_expected(self, harbor: Peer) -> None:
-        self.events.append(("expected", harbor))
-
-    def peer_gone(self, harbor: Peer, reason: str) -> None:
-        assert harbor not in self.links
-        self.events.append(("gone", harbor))
 
     def name_known(self, name: str, handle: int) -> None:
         self.names[name] = handle
@@ -90,7 +46,7 @@ class Recorder:
         return [frame[3] for frame in self.frames.pop(harbor, [])]
 
 
-class Node:
+class Node(LinkNode):
     """One harbor.
 
     :param world: gives it a remote layer.
@@ -102,61 +58,51 @@ class Node:
     def __init__(
         self, world: World, harbor: int, address: str = "", wire: str = ""
     ) -> None:
+        super().__init__(harbor, address or f"host{harbor}:2526")
         self.harbor = harbor
-        self.address = address or f"host{harbor}:2526"
-        self.receiver = world.make_recorder(harbor)
+        self.receiver: Recorder = world.make_recorder(harbor)
         self.remote = world.make_remote(harbor, self.address, wire or world.wire)
         self.remote.attach(self.receiver)
-        self.joined: Deferred[None] = Deferred()
+        self.joined = Deferred()
 
-    def start(self) -> Node:
-        """Bind, and begin to join."""
-        bound: list[object] = []
-        self.remote.bind().addBoth(bound.append)
-        assert bound == [None], bound
-        self.joined = self.remote.join()
-        return self
+    def join(self) -> Deferred[None]:
+        joined: Deferred[None] = self.remote.join()
+        return joined
 
+    def collect(self, node: LinkNode, payload: bytes, session: int = 0) -> None:
+        self._collect(node, PType.LUA, payload, session)
 
-class Stranger(Protocol):
-    """Somebody who connects, says what the test wants, and notes the answer."""
+    def answer(self, node: LinkNode, session: int, payload: bytes) -> None:
+        self._collect(node, PType.RESPONSE, payload, session)
+        self.link_to(node).flush()
 
-    def __init__(self) -> None:
-        self.heard = b""
-        #: Why the connection is lost, None while it is not.
-        self.lost: str | None = None
+    def _collect(
+        self, node: LinkNode, ptype: int, payload: bytes, session: int
+    ) -> None:
+        assert isinstance(node, Node)
+        to, source = node.harbor << 24 | 7, self.harbor << 24 | 7
+        self.link_to(node).send(to, source, ptype, session, payload)
 
-    def say(self, data: bytes) -> None:
-        """Send bytes."""
-        if data and self.transport is not None:
-            self.transport.write(data)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.heard += data
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.lost = reason.getErrorMessage()
+    def heard(self, peer: Peer) -> list[tuple[int, bytes]]:
+        return [frame[2:] for frame in self.receiver.frames.pop(peer, [])]
 
 
-class World(SynchronousTestCase):
-    """A test with a network, a clock, and a log that it can look into."""
+class World(LinkWorld):
+    """A test with a network of harbors."""
 
     # What a wire says of itself
 
+    provides = IRemote
     #: Its key in the table of wires.
     wire: str
     #: Seconds for which a harbor without a link is not taken for gone.
     patience: float
-    #: Whether the first read of a new link comes in while nothing is read.
-    first_read_passes: bool
     #: Whether a harbor that loses its connection to the master is dead by that alone.
     dies_with_its_connection: bool
     #: What is no packet to a master.
     garbage: tuple[bytes, ...]
     #: What a packet to a master may begin with.
     half_a_packet: bytes
-    #: How long bytes travel on a rough network, in seconds: at least, and at most.
-    rough_delay: tuple[float, float]
     #: Seconds until all have joined there, until they have joined again, and have left.
     rough_seconds: tuple[float, float, float]
 
@@ -218,41 +164,23 @@ class World(SynchronousTestCase):
 
     # What is the same on each wire
 
-    #: How the network behaves.
-    seed = 0
-    delay = (0.0, 0.0)
-    chunk = 0
-    limits = ConnectionLimits()
-    retry_policy: Callable[[int], float] = staticmethod(
-        lambda attempt: min(0.1 * 2**attempt, 3.0)
-    )
+    #: The id of a peer that is none of our nodes.
+    raw_name = 9
 
     def setUp(self) -> None:
-        self.clock = Clock()
-        self.network = MemoryNetwork(self.clock, self.seed, self.delay, self.chunk)
-        self.observer = EventLoggingObserver()
-        globalLogPublisher.addObserver(self.observer)
-        self.addCleanup(globalLogPublisher.removeObserver, self.observer)
-        self.nodes: list[Node] = []
         self.factory: MasterFactory | None = None
         self.port: IListeningPort | None = None
-        self.addCleanup(self.end)
+        super().setUp()
 
-    def end(self) -> None:
-        """Leave with everybody, and see that nothing stays behind."""
-        left = [node.remote.leave() for node in self.nodes]
-        self.run_for(self.limits.close + 1)
-        for done in left:
-            self.successResultOf(done)
-        for node in self.nodes:
-            node.joined.addErrback(lambda failure: failure.trap(BootFailed))
+    def begin(self) -> None:
+        self.start_master()
+
+    def finish(self) -> None:
         self.stop_master()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.network.wires, [])
 
-    def run_for(self, seconds: float = 0.2) -> None:
-        """Let time pass."""
-        self.network.run(seconds)
+    def farewell(self, node: LinkNode) -> list[tuple[Any, ...]]:
+        self.run_for(2 * self.patience)
+        return [("lost", node.peer), ("gone", node.peer)]
 
     def start_master(self) -> None:
         """Let a master listen."""
@@ -274,7 +202,8 @@ class World(SynchronousTestCase):
         """Start a harbor."""
         node = Node(self, harbor, address)
         self.nodes.append(node)
-        return node.start()
+        node.start()
+        return node
 
     def pair(self) -> tuple[Node, Node]:
         """Start a master and two harbors, link them, and forget what they reported."""
@@ -285,40 +214,6 @@ class World(SynchronousTestCase):
         for node in (one, two):
             node.receiver.events.clear()
         return one, two
-
-    def leave(self, node: Node) -> None:
-        """Let a harbor leave."""
-        left = node.remote.leave()
-        self.run_for()
-        self.successResultOf(left)
-        self.nodes.remove(node)
-
-    def factory_of(self, build: Callable[[], Protocol]) -> Factory:
-        """A factory that builds just that."""
-        factory = Factory()
-        factory.noisy = False
-        factory.buildProtocol = lambda addr: build()  # type: ignore[method-assign]
-        return factory
-
-    def stranger(self, address: str, says: bytes = b"") -> Stranger:
-        """Connect somebody who is no node."""
-        stranger = Stranger()
-        connected = self.network.client(address).connect(
-            self.factory_of(lambda: stranger)
-        )
-        self.run_for(0.05)
-        self.successResultOf(connected)
-        stranger.say(says)
-        self.run_for(0.05)
-        return stranger
-
-    def log(self) -> list[str]:
-        """The lines that our own code has logged."""
-        return [
-            str(formatEvent(event))
-            for event in self.observer
-            if str(event.get("log_namespace", "")).startswith("skynet_tw")
-        ]
 
     def assert_full_mesh(self, *nodes: Node) -> None:
         """Check that all *nodes* are linked, and that messages pass both ways."""

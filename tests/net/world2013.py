@@ -10,8 +10,9 @@ from skynet_tw.link.peer2013 import GONE_AFTER
 from skynet_tw.net.harbor2013.links import HarborLinks2013
 from skynet_tw.net.harbor2013.remote import HarborRemote2013
 from skynet_tw.wire.control import Hello
-from skynet_tw.wire.harbor2013 import encode_request
+from skynet_tw.wire.harbor2013 import MessageWriter, encode_request
 
+from .linkworld import LinkNode, Stranger
 from .world import Node, Recorder, World
 
 
@@ -54,6 +55,12 @@ class World2013(World):
         b"\0\0\0\0" * 5 + b"\0\xff\0\0",
     )
     half_a_packet = b"\0\0"
+    #: Its master has dialed it.
+    other_connections = 1
+    #: The master says so, too, and who is told of the node anew says it anew.
+    lines_of_absence = 3
+    #: It only calls, and is not called.
+    raw_is_linked = False
     rough_delay = (0.0, 0.03)
     rough_seconds = (8.0, 30.0, 6.0)
 
@@ -83,3 +90,13 @@ class World2013(World):
     def redialed_reports(self, other: int) -> list[tuple[Any, ...]]:
         # Its own connection to the other one was not cut.
         return []
+
+    def raw_peer(self, node: LinkNode) -> Stranger:
+        peer = self.stranger(node.address, self.raw(b"who it is"))
+        self.assertEqual(node.heard(self.raw_name), [(0, b"who it is")])
+        return peer
+
+    def raw(self, payload: bytes) -> bytes:
+        writer = MessageWriter()
+        writer.send(0x01000007, self.raw_name << 24 | 1, 10, 0, payload)
+        return writer.take()

@@ -12,7 +12,7 @@ from skynet_tw import Actor, command
 from skynet_tw.seri import pack
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
 
-from ..net.world import Stranger
+from ..net.linkworld import Stranger
 from .test_cluster_strangers import request
 
 SERVER = "server:7000"

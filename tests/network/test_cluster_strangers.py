@@ -32,7 +32,7 @@ from skynet_tw.testing.invariants import check_books, check_bounds, check_idle
 from skynet_tw.wire import cluster as wire
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
-from ..net.world import Stranger
+from ..net.linkworld import Stranger
 
 EXAMPLES = int(os.environ.get("SKYNET_TW_EXAMPLES", "200"))
 

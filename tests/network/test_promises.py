@@ -25,7 +25,7 @@ from skynet_tw import (
 from skynet_tw.testing import MemoryNodes
 from skynet_tw.wire.control import Hello, Wait, encode
 
-from ..net.world import Stranger
+from ..net.linkworld import Stranger
 from .support import NetworkTestCase, SlowPeer
 
 
