@@ -510,17 +510,22 @@ class LeaveContract(LinkWorld):
         self.run_for(10)
         self.assert_leaves(one)
 
-    def test_from_within_a_loss(self) -> None:
-        """Or from within the report that a link is lost."""
-        one, two = self.linked_pair()
-        left: list[Deferred[None]] = []
-        one.receiver.on_lost = lambda: left.append(one.remote.leave())
-        self.need(one, two)
-        self.network.cut(two.address)
-        self.run_for(3)
-        self.successResultOf(left[0])
-        self.assertEqual(one.receiver.links, {})
-        self.assertEqual(one.remote.links(), [])
+    def test_from_within_a_report(self) -> None:
+        """Or from within the report of a new link, or of one that is lost."""
+        for report in ("on_ready", "on_lost"):
+            one, two = self.linked_pair()
+            left: list[Deferred[None]] = []
+            leave = one.remote.leave
+            setattr(one.receiver, report, lambda: left.append(leave()))  # noqa: B023
+            self.need(one, two)
+            self.network.cut(two.address)
+            self.run_for(3)
+            self.successResultOf(left[0])
+            self.assertEqual(one.receiver.links, {})
+            self.assertEqual(one.remote.links(), [])
+            self.leave(one)
+            self.leave(two)
+            self.finish()
 
     def assert_leaves(self, node: LinkNode) -> None:
         """Check that a node can leave, and is not linked any more."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, fail, maybeDeferred
@@ -110,27 +111,38 @@ class GreetedEndpoint:
         """Connect and greet; the Deferred can be cancelled at any time."""
         protocol = self._build()
 
+        def cancel(_: object) -> None:
+            # An endpoint must not be cancelled from within the opening of its
+            # connection, where whoever is told of a new link may want to leave.
+            if protocol.transport is None:
+                connecting.cancel()
+            else:
+                protocol.abort("nobody waits for it any more")
+
+        connected: Deferred[IProtocol] = Deferred(cancel)
+
         def connect() -> Deferred[IProtocol]:
             return self._endpoint().connect(_Single(protocol))
 
-        def hand_over(_: None) -> IProtocol:
+        def hand_over(_: None) -> None:
+            if connected.called:
+                return
             transport = protocol.transport
             assert transport is not None
             follower = protocolFactory.buildProtocol(transport.getPeer())
             assert follower is not None
             protocol.follow(follower)
-            return follower
+            connected.callback(follower)
 
-        def failed(failure: Failure) -> Failure:
+        def failed(failure: Failure) -> None:
             self._failed(failure, protocol)
-            return failure
+            if not connected.called:
+                connected.errback(failure)
 
-        return (
-            maybeDeferred(connect)
-            .addCallback(lambda _: protocol.when_greeted())
-            .addCallback(hand_over)
-            .addErrback(failed)
-        )
+        connecting: Deferred[Any] = maybeDeferred(connect)
+        connecting.addCallback(lambda _: protocol.when_greeted())
+        connecting.addCallback(hand_over).addErrback(failed)
+        return connected
 
 
 class Follower(Protocol):
