@@ -351,7 +351,7 @@ class ClusterServer(_End[wire.RequestReader, wire.LargeRequest]):
         reason = self._incoming.begin(request.session, request.total, request)
         if reason is not None:
             self._log(
-                "a large request of a node of the cluster is refused: {reason}",
+                "a large request is refused: {reason}",
                 True,
                 reason=reason,
             )
@@ -375,9 +375,4 @@ class ClusterServer(_End[wire.RequestReader, wire.LargeRequest]):
         self.malformed += 1
         if self.malformed == 1:
             # Real nodes read on; one line is enough for a whole connection.
-            self._log(
-                "a node of the cluster sent {what}; it is ignored, as all others of"
-                " its kind",
-                True,
-                what=record.reason,
-            )
+            self._log("{what}, and maybe more of that kind", True, what=record.reason)

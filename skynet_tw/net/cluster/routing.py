@@ -15,7 +15,7 @@ from twisted.internet.interfaces import (
 
 from ...oneshot import OneShot
 from ..kit.closing import close_within
-from ..kit.dialers import Dialer
+from ..kit.dialers import Dialer, failures_to_link
 from ..kit.limits import ConnectionLimits
 from .protocol import ClusterConnection
 
@@ -64,6 +64,10 @@ class Route:
         self.address: str | None = None
         #: Why the last attempt failed, empty if it did not.
         self.why_absent = ""
+        #: Where it was dialed last, and what logs that it was not reached there: once,
+        #: however often somebody wants to have it dialed.
+        self._dialed = ""
+        self._failures = failures_to_link(name, "")
         self._dialer: Dialer | None = None
         #: The last attempt, which may have become a connection.
         self._connection: ClusterConnection | None = None
@@ -90,6 +94,9 @@ class Route:
         """
         address, around = self.address, self._around
         if self._dialer is None and self._closing.is_done and address is not None:
+            if address != self._dialed:
+                self._dialed = address
+                self._failures = failures_to_link(self._name, address)
             self._dialer = Dialer(
                 self._name,
                 address,
@@ -98,6 +105,7 @@ class Route:
                 around.clock,
                 around.retry_policy,
                 self._attempt_failed,
+                self._failures,
             )
             self._dialer.start()
 

@@ -8,7 +8,6 @@ from typing import Protocol as TypingProtocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from ...errors import QueueFull
@@ -18,7 +17,7 @@ from ...link.effects import LogLine
 from ...link.parts import AT_ONCE
 from ..kit.connections import Connections
 from ..kit.limits import ConnectionLimits
-from ..kit.logging import FoldedLog, emit
+from ..kit.logging import FoldedLog
 from ..kit.progress import Progress
 from ..kit.shell import Shell
 from .calling import EVERYTHING, ROOM
@@ -47,8 +46,6 @@ class Client:
     :param clients: all of them.
     """
 
-    _log = Logger()
-
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._core = ClusterServer()
@@ -62,7 +59,7 @@ class Client:
         self._beyond = 0
         self.address = ""
         self.is_open = False
-        self._shell = Shell({LogLine: lambda line: emit(self._log, line)})
+        self._shell = Shell({LogLine: self._note})
 
     # The connection: its owner
 
@@ -93,6 +90,11 @@ class Client:
         if core.has_more:
             # Not what actors answer, but what the connection itself does.
             self.flush()
+
+    def _note(self, line: LogLine) -> None:
+        """It sent what cannot be used; any number of clients may do so."""
+        text = line.format.format(**line.fields)
+        self._clients.ignored.dropped(self.address, text)
 
     def full(self) -> None:
         """It does not read our answers as fast as we write them."""
@@ -225,6 +227,7 @@ class Clients(Factory):
         self.around = around
         self.open: Connections[Client] = Connections()
         self.strangers = FoldedLog("port of the cluster")
+        self.ignored = FoldedLog("port of the cluster", "ignored something of")
         self._connections: Connections[ClusterConnection] = Connections()
         self._serving = False
         self._closing = False
@@ -264,6 +267,7 @@ class Clients(Factory):
     def sweep(self) -> None:
         """Drop those that stand still."""
         self.strangers.sweep()
+        self.ignored.sweep()
         now = self.around.clock.seconds()
         for client in self.open:
             client.sweep(now)

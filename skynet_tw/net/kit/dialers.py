@@ -14,6 +14,18 @@ from ...interfaces import Peer, peer_text
 from .greeting import GreetedEndpoint, GreetingConnection, QuietClientService
 from .logging import FailureLog
 
+_log = Logger()
+
+
+def failures_to_link(peer: Peer, address: str) -> FailureLog:
+    """What logs that a peer is not reached, once for each reason."""
+    return FailureLog(
+        _log,
+        "cannot link to {peer} at {address} yet: {error}; trying again",
+        peer=peer_text(peer),
+        address=address,
+    )
+
 
 class Dialer:
     """Keeps a link to one peer.
@@ -25,9 +37,8 @@ class Dialer:
     :param clock: schedules attempts.
     :param retry_policy: seconds to wait after so many failed attempts in a row.
     :param failed: told why an attempt failed, each time.
+    :param failures: logs that, where it outlives the dialer.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -38,15 +49,11 @@ class Dialer:
         clock: IReactorTime,
         retry_policy: Callable[[int], float],
         failed: Callable[[str], None] = lambda error: None,
+        failures: FailureLog | None = None,
     ) -> None:
         self._failed = failed
         self._stopped = False
-        self._failures = FailureLog(
-            self._log,
-            "cannot link to {peer} at {address} yet: {error}; trying again",
-            peer=peer_text(peer),
-            address=address,
-        )
+        self._failures = failures or failures_to_link(peer, address)
         self._service = QuietClientService(
             GreetedEndpoint(endpoint, build, self._attempt_failed), clock, retry_policy
         )

@@ -44,27 +44,30 @@ class FoldedLog:
 
     Whoever opens a thousand connections must not be able to fill the log as well.
 
-    :param what: what is dropped, in words.
+    :param what: where it happens, in words.
+    :param did: what is done with a peer, in words.
     """
 
     _log = Logger()
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, did: str = "dropped") -> None:
         self._what = what
+        self._did = did
         self._quiet = False
         self._more = 0
         self._last: tuple[str, str] = ("", "")
 
     def dropped(self, peer: str, reason: str) -> None:
-        """Log, or count, that *peer* was dropped."""
+        """Log, or count, that *peer* was dropped, or what else is done with it."""
         if self._quiet:
             self._more += 1
             self._last = (peer, reason)
             return
         self._quiet = True
         self._log.warn(
-            "{what}: dropped {peer}: {reason}",
+            "{what}: {did} {peer}: {reason}",
             what=self._what,
+            did=self._did,
             peer=peer,
             reason=reason,
         )
@@ -73,8 +76,9 @@ class FoldedLog:
         """Log what was counted since the last time, in one line."""
         if self._more:
             self._log.warn(
-                "{what}: dropped {count} more, the last was {peer}: {reason}",
+                "{what}: {did} {count} more, the last was {peer}: {reason}",
                 what=self._what,
+                did=self._did,
                 count=self._more,
                 peer=self._last[0],
                 reason=self._last[1],
