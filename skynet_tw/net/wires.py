@@ -4,6 +4,9 @@
 A wire is a harbor protocol: how the members of a network and its master talk.  Whoever
 adds one writes its modules and a row here; the options, the composition and the tests
 take their choices from the rows, and nobody else asks for a wire by its name.
+
+The cluster has no row: it joins no network and has no master, and goes beside any of
+these.  `net.cluster.remote` has its layer.
 """
 
 from __future__ import annotations
