@@ -78,6 +78,8 @@ class ClusterRecorder(LinkRecorder):
     def peer_absent(self, peer: Peer, reason: str) -> None:
         self.absent.append(reason)
 
+    def peer_forgotten(self, peer: Peer) -> None: ...
+
     def call_held(
         self, peer: Peer, source: int, session: int, drop: Callable[[], object]
     ) -> None:
