@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import (
     IListeningPort,
+    IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
@@ -303,6 +304,33 @@ class AbsentTests(ClusterTestCase):
 
             around.dial = refuse
             self.assertEqual(nodes.result(self.call("COUNT", 1), 5), 1)
+
+    def test_connected_too_late(self) -> None:
+        """A connection that is made when nobody waits for it any more is closed."""
+        with self.nodes(2) as nodes:
+            network = self.network
+
+            @implementer(IStreamClientEndpoint)
+            class Stubborn:
+                """Connects, though nobody wants it any more."""
+
+                def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+                    result: Deferred[IProtocol] = Deferred()
+
+                    def connected(protocol: IProtocol) -> None:
+                        if not result.called:
+                            result.callback(protocol)
+
+                    network.client(BANK).connect(factory).addCallback(connected)
+                    return result
+
+            self.service.cluster._nodes.dial = lambda address: Stubborn()
+            waiting = self.call("COUNT", 1)
+            nodes.result(self.client.cluster.reload({"bank": False}))
+            self.failureResultOf(waiting, PeerDown)
+            nodes.run(1)
+            self.assertEqual(self.service.cluster.linked(), [])
+            self.assertEqual(network.connections(BANK), 0)
 
     def test_unknown(self) -> None:
         """A node that no table has is waited for until one has it."""

@@ -54,7 +54,11 @@ class ClusterConnection(GreetingConnection):
 
     def opened(self) -> None:
         """There is no handshake: it can be used."""
-        assert self.transport is not None and self._owner is not None
+        assert self.transport is not None
+        if self._owner is None:
+            # Not every endpoint can be stopped while it connects.
+            self.abort("nobody waits for it any more")
+            return
         self.write_out = writer_for(self.transport)
         # Nothing stands between a read and who takes it.
         self.dataReceived = self._owner.received  # type: ignore[method-assign]
