@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import (
@@ -16,6 +16,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -331,6 +332,27 @@ class AbsentTests(ClusterTestCase):
             nodes.run(1)
             self.assertEqual(self.service.cluster.linked(), [])
             self.assertEqual(network.connections(BANK), 0)
+
+    def test_heard_of_by_the_log(self) -> None:
+        """Who reads the log may use the cluster, and finds it in order."""
+        with self.nodes() as nodes:
+            told: list[Deferred[None]] = []
+
+            def observe(event: LogEvent) -> None:
+                if not told and str(event.get("log_format")).startswith("linked with"):
+                    told.append(self.client.cluster.reload({"bank": False}))
+
+            observer = cast(ILogObserver, observe)
+            globalLogPublisher.addObserver(observer)
+            self.addCleanup(globalLogPublisher.removeObserver, observer)
+            self.send("COUNT", 1)
+            nodes.run(0.1)
+            (removed,) = told
+            self.successResultOf(removed)
+            self.send("COUNT", 2)
+            self.assertEqual(self.actor.seen, [1])
+            letter = self.service.node.ledger.dead_letters[-1]
+            self.assertEqual(letter.reason, "no such node")
 
     def test_unknown(self) -> None:
         """A node that no table has is waited for until one has it."""

@@ -177,15 +177,16 @@ class NodeLink:
         self._up_at = self._around.clock.seconds()
         self._bytes_out = self._heard_at = 0
         self._full = self._probed = False
+        if self._around.paused:
+            connection.read(False)
+        self._around.receiver.link_ready(self.peer, self)
+        self.flush()
+        # Last: who reads the log may use the cluster.
         self._log.info(
             "linked with node {node}, dialed at {peer}",
             node=self.peer,
             peer=connection.peer_text,
         )
-        if self._around.paused:
-            connection.read(False)
-        self._around.receiver.link_ready(self.peer, self)
-        self.flush()
         self._around.changed()
 
     def received(self, data: bytes) -> None:
