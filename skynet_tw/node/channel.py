@@ -123,6 +123,8 @@ class Channel:
         for call in self.calls:
             if call.stage is not _SENT:
                 # Its link has it, and did not write all of it.
+                self._core.ledger.unwrite_call()
+                self._core.ledger.refuse_call()
                 call.fail(PeerDown(why))
 
     def stop(self) -> None:

@@ -113,6 +113,10 @@ class Ledger:
         for _ in range(count):
             self.drop("its node is gone", 0, peer, int(PType.LUA))
 
+    def unwrite_call(self) -> None:
+        """A request that was written has another fate: its link has kept it."""
+        self.handled -= 1
+
     def refuse_call(self) -> None:
         """A request leaves its queue; its caller is told that it will not run."""
         self.refused += 1

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from .. import seri
 from ..errors import UnpackError
@@ -141,7 +142,14 @@ class ClusterReceiver(Receiver):
         if call is not None:
             call.stage = Stage.LINK
             call.way = self._outgoing.channel(peer).name
-            call.when_given_up(drop)
+            call.when_given_up(partial(self._given_up, call, drop))
+
+    def _given_up(self, call: Call, drop: Callable[[], object]) -> None:
+        """Nobody waits any more for the answer to a call that was held."""
+        if call.stage is Stage.LINK:
+            self._core.ledger.unwrite_call()
+            self._core.ledger.expire_call()
+        drop()
 
     def call_written(self, source: int, session: int) -> None:
         """From now on a call may run."""
