@@ -334,7 +334,7 @@ class Boot:
             "node ready: harbor {harbor}, {peers} peers, {actors} actors, {took:.3f} s",
             harbor=self.node.harbor,
             peers=len(self._linked()) + len(self._linked_nodes()),
-            actors=len(self.node.actors()),
+            actors=sum(isinstance(cell.actor, Actor) for cell in self.node.actors()),
             took=self.clock.seconds() - self._began,
         )
         self._ready.fire()

@@ -16,7 +16,13 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    formatEvent,
+    globalLogPublisher,
+)
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -646,6 +652,22 @@ class BootTests(ClusterTestCase):
             late.cluster.reload({"other": BANK})
             nodes.result(ready)
             self.assertEqual(late.cluster.linked(), ["bank", "other"])
+
+    def test_ready_line(self) -> None:
+        """The line that says that a node is ready counts actors, and no clients."""
+        with self.nodes() as nodes:
+            events = EventLoggingObserver()
+            globalLogPublisher.addObserver(events)
+            self.addCleanup(globalLogPublisher.removeObserver, events)
+            late = self.start_bank(OTHER, cluster_require=["late"])
+            nodes.result(self.client.cluster.reload({"other": OTHER}))
+            self.client.cluster.send("other", "@bank", "COUNT", 1)
+            nodes.run(1)
+            late.cluster.reload({"late": BANK})
+            nodes.result(late.node.when_ready())
+            lines = [str(formatEvent(event)) for event in events]
+            (ready,) = [line for line in lines if line.startswith("node ready")]
+            self.assertIn("1 peers, 1 actors", ready)
 
     def test_required_in_vain(self) -> None:
         """A boot that waits for a node in vain fails, and names it."""
