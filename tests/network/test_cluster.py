@@ -44,6 +44,8 @@ from skynet_tw.testing import MemoryNetwork, MemoryNodes
 from skynet_tw.testing.course import NETWORKS
 from skynet_tw.testing.invariants import check_books, check_idle
 
+from ..net.world import Stranger
+
 BANK = "bank:7000"
 OTHER = "bank:7001"
 
@@ -590,6 +592,31 @@ class ClientTests(ClusterTestCase):
             nodes.run(3)
             self.assertEqual(results[:2], [1, 1])
             self.assertIsInstance(results[2].value, PeerDown | LinkLost)
+
+    def test_silent_clients(self) -> None:
+        """Who connects and says nothing makes room for others, the oldest first."""
+        with self.nodes() as nodes:
+            limits = ConnectionLimits(clients=3)
+            self.bank = self.start_bank(OTHER, connections=limits)
+            nodes.ready()
+            endpoint = self.network.client(OTHER)
+            factory = Factory.forProtocol(Stranger)
+            strangers: list[Any] = [
+                nodes.result(endpoint.connect(factory)) for _ in range(5)
+            ]
+            nodes.run(0.1)
+            self.assertEqual(self.network.connections(OTHER), 3)
+            nodes.result(self.client.cluster.reload({"bank": OTHER}))
+            self.assertEqual(self.answer("COUNT", 1), 1)
+            self.assertEqual(self.network.connections(OTHER), 3)
+            lost = [stranger.lost is not None for stranger in strangers]
+            self.assertEqual(lost, [True, True, True, False, False])
+            # Who is not read may have said something: it stays, and who comes does not.
+            self.bank.cluster.pause_reading()
+            late: Any = nodes.result(endpoint.connect(factory))
+            nodes.run(0.1)
+            self.assertIsNotNone(late.lost)
+            self.bank.cluster.resume_reading()
 
     def test_agents(self) -> None:
         """Each connection has an agent, which ends with it."""

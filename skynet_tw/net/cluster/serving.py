@@ -198,6 +198,15 @@ class Client:
         ):
             self._drop(f"half a request stood still for {stall:g} s")
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has said nothing at all."""
+        return self._core.bytes_read == 0
+
+    def make_room(self) -> None:
+        """Close at once, for another one that may have something to say."""
+        self._drop("it said nothing, and another one came")
+
     def _drop(self, reason: str) -> None:
         assert self._connection is not None
         self._clients.strangers.dropped(self.address, reason)
@@ -247,7 +256,11 @@ class Clients(Factory):
             return "this node leaves"
         most = self.around.limits.clients
         if len(self.open) >= most:
-            return f"{most} nodes are connected already"
+            # Those that we do not read may well have said something.
+            silent = [client for client in self.open if client.is_silent]
+            if not self.reading or not silent:
+                return f"{most} nodes are connected already"
+            silent[0].make_room()
         return None
 
     def serve(self) -> None:

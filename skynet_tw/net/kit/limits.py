@@ -17,7 +17,8 @@ class ConnectionLimits:
     stall: float = 30.0
     #: Seconds to write what is left when a node leaves.
     close: float = 5.0
-    #: Connections to one port of a cluster; a further one is closed at once.
+    #: Connections to the ports of a cluster; for a further one the oldest that has
+    #: said nothing makes room, or it is closed at once.
     clients: int = 1024
     #: Seconds that a node of the cluster may owe us an answer and send nothing, before
     #: it is asked whether it lives; after as many again its link is cut.  0: for ever.
