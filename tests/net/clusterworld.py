@@ -66,6 +66,7 @@ class ClusterRecorder(LinkRecorder):
         self.agents: dict[Peer, Agent] = {}
         self.requests: dict[Peer, list[Request]] = {}
         self.absent: list[str] = []
+        self.forgotten: list[Peer] = []
         self.dropped = 0
         #: What is not wholly written of the calls that were asked.
         self.held: dict[tuple[int, int], Callable[[], object]] = {}
@@ -78,7 +79,8 @@ class ClusterRecorder(LinkRecorder):
     def peer_absent(self, peer: Peer, reason: str) -> None:
         self.absent.append(reason)
 
-    def peer_forgotten(self, peer: Peer) -> None: ...
+    def peer_forgotten(self, peer: Peer) -> None:
+        self.forgotten.append(peer)
 
     def call_held(
         self, peer: Peer, source: int, session: int, drop: Callable[[], object]

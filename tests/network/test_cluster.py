@@ -44,7 +44,7 @@ from skynet_tw.testing import MemoryNetwork, MemoryNodes
 from skynet_tw.testing.course import NETWORKS
 from skynet_tw.testing.invariants import check_books, check_idle
 
-from ..net.world import Stranger
+from ..net.linkworld import Stranger
 
 BANK = "bank:7000"
 OTHER = "bank:7001"
