@@ -35,6 +35,7 @@ from skynet_tw import (
     NotReady,
     PeerDown,
     RemoteError,
+    SkynetError,
     command,
 )
 from skynet_tw.interfaces import INodeDirectory
@@ -617,6 +618,28 @@ class ClientTests(ClusterTestCase):
             nodes.run(0.1)
             self.assertIsNotNone(late.lost)
             self.bank.cluster.resume_reading()
+
+    def test_no_handle_left(self) -> None:
+        """A client that can have no agent is closed, and is none."""
+        with self.nodes() as nodes:
+            receiver = self.bank.cluster.receiver
+
+            class Full:
+                """A node whose handles are all in use."""
+
+                def client_connected(self, client: object) -> object:
+                    raise SkynetError("there are no more handles")
+
+                def __getattr__(self, name: str) -> Any:
+                    return getattr(receiver, name)
+
+            self.bank.cluster.attach(Full())
+            error = self.failed(self.call("COUNT", 1, timeout=3), SkynetError)
+            self.assertFalse(error.retry_safe)
+            nodes.run(1)
+            self.assertEqual(self.bank.cluster.links(), [])
+            self.bank.cluster.attach(receiver)
+            self.assertEqual(self.answer("COUNT", 2), 2)
 
     def test_agents(self) -> None:
         """Each connection has an agent, which ends with it."""

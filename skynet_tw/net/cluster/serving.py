@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from ...errors import QueueFull
+from ...errors import QueueFull, SkynetError
 from ...interfaces import IClient, IClusterReceiver, LinkInfo
 from ...link.cluster import ClusterServer
 from ...link.effects import LogLine
@@ -69,6 +69,11 @@ class Client:
         self.address = connection.peer_text
         self._since = around.clock.seconds()
         reason = self._clients.refuses()
+        if reason is None:
+            try:
+                self._agent = around.receiver.client_connected(self)
+            except SkynetError as error:
+                reason = str(error)
         if reason is not None:
             connection.abort(reason)
             self._clients.strangers.dropped(self.address, reason)
@@ -76,7 +81,6 @@ class Client:
         self._connection = connection
         self.is_open = True
         self._clients.open.add(self)
-        self._agent = around.receiver.client_connected(self)
         self._read()
 
     def received(self, data: bytes) -> None:
