@@ -8,9 +8,11 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from skynet_tw import Actor, command
+from skynet_tw import Actor, QueueFull, command
+from skynet_tw.net.cluster import serving
 from skynet_tw.seri import pack
 from skynet_tw.testing import MemoryNetwork, MemoryNodes
+from skynet_tw.wire.cluster import Failure, ResponseReader
 
 from ..net.linkworld import Stranger
 from .test_cluster_strangers import request
@@ -31,6 +33,11 @@ class Service(Actor):
     @command
     def TEXT(self, size: int) -> str:
         self.handled += 1
+        return "x" * size
+
+    @command
+    async def LATER(self, size: int) -> str:
+        await self.sleep(1)
         return "x" * size
 
     @command
@@ -93,6 +100,25 @@ class LargeTests(LargeCase):
         stranger.transport.resumeProducing()  # type: ignore[attr-defined]
         self.nodes.run(30)
         self.assertEqual(service.handled, 1999)
+
+    def test_unread_later(self) -> None:
+        """The answers that wait for one client are bounded, also many small ones."""
+        self.patch(serving, "MAX_WAITING", 1024**2)
+        stranger: Any = self.nodes.result(
+            self.nodes.network.client(SERVER).connect(Factory.forProtocol(Stranger))
+        )
+        stranger.transport.pauseProducing()
+        sessions = range(1, 200)
+        for session in sessions:
+            stranger.say(request("@service", session, pack("LATER", 30_000)))
+        self.nodes.run(3)
+        self.flushLoggedErrors(QueueFull)
+        self.assertLess(len(stranger.transport.other._waiting), 1.5 * 1024**2)
+        stranger.transport.resumeProducing()
+        self.nodes.run(10)
+        answers: list[Any] = ResponseReader().feed(stranger.heard)
+        answered = [it.session if isinstance(it, Failure) else it[0] for it in answers]
+        self.assertEqual(sorted(answered), [*sessions])
 
 
 class SlowTests(LargeCase):

@@ -121,7 +121,7 @@ class Client:
 
     def answer(self, session: int, body: bytes) -> None:
         """Collect what a request returned."""
-        waiting = self._core.waiting
+        waiting = self._core.waiting + self._beyond
         if waiting and waiting + len(body) > MAX_WAITING:
             raise QueueFull(
                 f"{waiting} bytes of answers wait for {self.address} already"
