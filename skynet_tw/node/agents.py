@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.logger import Logger
 
@@ -126,7 +126,7 @@ class Agents:
     :param max_payload: largest body of an answer, in bytes.
     """
 
-    _log = Logger()
+    _log: ClassVar[Logger] = Logger()
 
     def __init__(
         self,
