@@ -219,8 +219,3 @@ class Nodes:
         for link in self._links.values():
             link.leave("this node leaves")
         return self.when_settled()
-
-    def abort(self) -> None:
-        """Close at once what is not closed yet."""
-        for link in self._links.values():
-            link.route.abort()

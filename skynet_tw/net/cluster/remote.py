@@ -274,14 +274,10 @@ class Cluster:
                 closing.append(maybeDeferred(self._directory.stop))
             closing += [_stopped(port) for _, port in self._ports]
             closing += [self._nodes.close(), self._clients.close()]
-
-            def abort() -> None:
-                self._nodes.abort()
-                self._clients.abort()
-
-            close_within(self.limits.close, self.clock, closing, abort).addCallback(
-                lambda _: left.fire()
-            )
+            # Links see to that themselves, as when they are closed one by one.
+            close_within(
+                self.limits.close, self.clock, closing, self._clients.abort
+            ).addCallback(lambda _: left.fire())
         return self._left.when()
 
 

@@ -162,11 +162,6 @@ class Route:
                 closed
             )
 
-    def abort(self) -> None:
-        """Close at once what is not closed yet."""
-        if self._connection is not None:
-            self._connection.abort("this node leaves")
-
     def when_closed(self) -> Deferred[None]:
         """Fire when no connection is being closed."""
         return self._closing.when()

@@ -222,11 +222,6 @@ class Client:
             self._connection.write_out(self._core.take(EVERYTHING))
             self._connection.close()
 
-    def abort(self) -> None:
-        """Close at once."""
-        if self._connection is not None:
-            self._connection.abort("this node leaves")
-
 
 class Clients(Factory):
     """All nodes that call us; builds the protocols of our ports.
