@@ -67,7 +67,10 @@ class ClusterRecorder(LinkRecorder):
         self.requests: dict[Peer, list[Request]] = {}
         self.absent: list[str] = []
         self.forgotten: list[Peer] = []
+        #: How many pushes are lost with the links that held them.
         self.dropped = 0
+        #: Of which calls a link wanted to know whether anybody waits for them.
+        self.asked_for: list[tuple[int, int]] = []
         #: What is not wholly written of the calls that were asked.
         self.held: dict[tuple[int, int], Callable[[], object]] = {}
 
@@ -92,6 +95,7 @@ class ClusterRecorder(LinkRecorder):
         del self.held[source, session]
 
     def calls_waiting(self, calls: list[tuple[int, int]]) -> list[bool]:
+        self.asked_for += calls
         return [True for _ in calls]
 
     def pushes_dropped(self, peer: Peer, count: int) -> None:
@@ -191,6 +195,11 @@ class ClusterWorld(LinkWorld):
             retry_policy=self.retry_policy,
             limits=self.limits,
         )
+
+    def linked_pair(self) -> tuple[ClusterNode, ClusterNode]:
+        one, two = super().linked_pair()
+        assert isinstance(one, ClusterNode) and isinstance(two, ClusterNode)
+        return one, two
 
     def node(self, number: int) -> ClusterNode:
         node = ClusterNode(self, number)

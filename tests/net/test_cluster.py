@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from skynet_tw.message import PType
+from skynet_tw.net.cluster.calling import PROBE
+from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.wire import cluster as wire
 
-from .clusterworld import ClusterWorld
+from .clusterworld import BY_HAND, ClusterWorld
+from .linkworld import Stranger
 
 
 class LogTests(ClusterWorld):
@@ -57,3 +62,242 @@ class LogTests(ClusterWorld):
         self.stranger(one.address, b"".join(begun))
         self.run_for(20)
         self.assertLess(len(self.log_of("is refused")), 5)
+
+
+class LossTests(ClusterWorld):
+    """What a link keeps when it is lost, and what it gives up."""
+
+    def test_not_wanted(self) -> None:
+        """A link that nobody wants is not made again, and asks for no old call."""
+        one, two = self.linked_pair()
+        one.ask(two, 5, b"never answered")
+        self.run_for(5)
+        self.assertIn((one.receiver.own, 5), one.receiver.asked_for)
+        one.receiver.wanted.clear()
+        self.network.cut(two.address)
+        self.run_for(1)
+        one.receiver.asked_for.clear()
+        self.run_for(60)
+        self.assertEqual(self.network.connections(two.address), 0)
+        self.assertEqual(one.receiver.asked_for, [])
+
+    def test_large_messages_wait(self) -> None:
+        """What is not wholly written of large messages goes on with the next link."""
+        one, two = self.linked_pair()
+        two.remote.pause_reading()
+        for session in range(1, 4):
+            one.ask(two, session, b"%d" % session + bytes(100_000))
+        one.tell(two, bytes(40_000))
+        held = set(one.receiver.held)
+        self.assertEqual(held, {(1, 1), (1, 2), (1, 3)})
+        one.receiver.wanted.clear()
+        self.network.cut(two.address)
+        self.run_for(1)
+        two.remote.resume_reading()
+        self.run_for(2)
+        payloads = [payload[:1] for payload in two.got(one)]
+        self.assertEqual(payloads, [b"1", b"2", b"3", b"\0"])
+        self.assertEqual(one.receiver.held, {})
+
+    def test_removed(self) -> None:
+        """The pushes that wait for a node that is no more are counted."""
+        one, two = self.linked_pair()
+        two.remote.pause_reading()
+        for _ in range(5):
+            one.tell(two, bytes(100_000))
+        one.ask(two, 5, bytes(100_000))
+        one.remote.reload({two.peer: False})
+        # None is wholly written; the call is not among them.
+        self.assertEqual(one.receiver.dropped, 5)
+        self.run_for(self.limits.close + 1)
+        self.assertEqual(self.network.connections(two.address), 0)
+
+    def test_moved(self) -> None:
+        """No link is made to a new address before that to the old one is closed."""
+        one, two = self.linked_pair()
+        three = self.node(3)
+        self.network.silence(two.address)
+        one.tell(two, b"old")
+        self.need(one, two)
+        moved = one.remote.reload({two.peer: three.address})
+        self.run_for(self.limits.close - 1)
+        self.assertNoResult(moved)
+        self.assertEqual(self.network.connections(three.address), 0)
+        self.run_for(2)
+        self.successResultOf(moved)
+        self.assertEqual(self.network.connections(three.address), 1)
+        self.network.mend(two.address)
+
+
+class RoomTests(ClusterWorld):
+    """How much is given to a transport, and to a link."""
+
+    def test_small_messages_bring_no_large_ones(self) -> None:
+        """While the transport is full, small messages alone are written to it."""
+        one, two = self.linked_pair()
+        two.remote.pause_reading()
+        one.tell(two, bytes(1 << 20))
+        before = one.remote.links()[0].bytes_out
+        one.receiver.own += 1  # Another sender, who need not wait for that.
+        for _ in range(100):
+            one.tell(two, b"small")
+        written = one.remote.links()[0].bytes_out - before
+        self.assertLess(written, 100 * 50)
+
+    def test_held(self) -> None:
+        """A link that holds too much says so, though its transport is empty."""
+        one, two = self.linked_pair()
+        given = 0
+        while not one.receiver.busy and given < 20:
+            one.collect(two, bytes(2 << 20))
+            given += 1
+        self.assertEqual(given, 8)
+        one.link_to(two).flush()
+        self.run_for(1)
+        self.assertEqual(one.receiver.events[-1], ("free", two.peer))
+        self.assertEqual(len(two.got(one)), 8)
+
+
+class AnsweredByHand(ClusterWorld):
+    """A node that is linked with one whose answers a test writes by hand."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.peers: list[Stranger] = []
+
+        def build() -> Stranger:
+            self.peers.append(Stranger())
+            return self.peers[-1]
+
+        listening = self.network.server("host2:2526").listen(self.factory_of(build))
+        port = self.successResultOf(listening)
+        self.addCleanup(port.stopListening)
+        self.one = self.node(1)
+        self.one.receiver.wanted = {"node2"}
+        self.one.remote.want("node2")
+        self.run_for()
+        [self.peer] = self.peers
+        self.ask(1)
+
+    def ask(self, session: int) -> None:
+        """Ask something."""
+        link = self.one.receiver.links["node2"]
+        link.send("@x", 1, PType.LUA, session, b"asked")
+        link.flush()
+        self.run_for()
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the first link is still there."""
+        return self.peer.lost is None
+
+
+class HalfAnAnswerTests(AnsweredByHand):
+    """Answers that are not whole."""
+
+    def test_stands_still(self) -> None:
+        """Half an answer may grow slowly; one that stands still ends the link."""
+        answer = wire.result(1, bytes(100))
+        for byte in range(50):
+            self.peer.say(answer[byte : byte + 1])
+            self.run_for(5)
+        self.assertTrue(self.is_linked)
+        self.run_for(20)
+        self.assertTrue(self.is_linked)
+        self.run_for(26)
+        self.assertFalse(self.is_linked)
+        self.assertIn("stood still", self.one.receiver.reasons[0])
+
+    def test_parts_of_a_large_one(self) -> None:
+        """So it is with a large answer whose parts do not come."""
+        self.peer.say(wire.large_result(1, 100_000))
+        self.run_for(25)
+        self.peer.say(wire.result_part(1, b"x", False))
+        self.run_for(25)
+        self.assertTrue(self.is_linked)
+        self.run_for(20)
+        self.assertFalse(self.is_linked)
+
+    def test_while_paused(self) -> None:
+        """We do not blame a node for what we do not read."""
+        answer = wire.result(1, bytes(100))
+        self.peer.say(answer[:50])
+        self.run_for(20)
+        self.one.remote.pause_reading()
+        self.run_for(300)
+        self.one.remote.resume_reading()
+        self.run_for(20)
+        self.assertTrue(self.is_linked)
+        self.peer.say(answer[50:])
+        self.run_for()
+        self.assertEqual(self.one.heard("node2"), [(1, bytes(100))])
+
+
+class SilenceTests(AnsweredByHand):
+    """Nodes that owe an answer."""
+
+    limits = ConnectionLimits(silence=5.0, idle=0)
+
+    def test_asked(self) -> None:
+        """A node that says nothing is asked whether it lives, then given up."""
+        before = len(self.peer.heard)
+        self.run_for(11)
+        self.assertEqual(self.peer.heard[before:], wire.request(0, 2, PROBE))
+        self.assertTrue(self.is_linked)
+        self.run_for(6)
+        self.assertFalse(self.is_linked)
+        self.assertIn("it sent nothing", self.one.receiver.reasons[0])
+
+    def test_lives(self) -> None:
+        """One that answers that question, in whatever way, is asked again and again."""
+        for session in range(2, 20):
+            self.run_for(9)
+            self.assertTrue(self.is_linked)
+            self.peer.say(wire.failure(session, "what?"))
+        self.assertEqual(self.one.heard("node2"), [])
+
+    def test_while_paused(self) -> None:
+        """The time in which we read nothing is not counted."""
+        self.run_for(4)
+        self.one.remote.pause_reading()
+        self.run_for(60)
+        self.one.remote.resume_reading()
+        self.run_for(8)
+        self.assertTrue(self.is_linked)
+        self.run_for(8)
+        self.assertFalse(self.is_linked)
+
+
+class ClientTests(ClusterWorld):
+    """Clients whose answers wait."""
+
+    delay = (0.02, 0.02)
+
+    def test_half_a_request_of_a_slow_reader(self) -> None:
+        """A request that is half read, as answers are not read, costs no connection."""
+        one = self.node(1)
+        peer = self.raw_peer(one)
+        request = self.raw(b"whole")
+        for session in range(1, 11):
+            peer.say(wire.request("@x", session, b""))
+        peer.say(request[:5])
+        self.run_for(5)
+        transport: Any = peer.transport
+        transport.pauseProducing()
+        client = one.receiver.agents[BY_HAND].client
+        for session, _ in one.heard(BY_HAND):
+            client.answer(session, bytes(1 << 20))
+        client.flush()
+        for _ in range(5):
+            self.run_for(20)
+            self.assertIsNone(peer.lost)
+            transport.resumeProducing()
+            self.run_for(0.03)  # One read.
+            transport.pauseProducing()
+            self.assertTrue(one.remote.links()[0].is_full)
+        transport.resumeProducing()
+        self.run_for(20)
+        self.assertIsNone(peer.lost)
+        peer.say(request[5:])
+        self.run_for()
+        self.assertEqual(one.heard(BY_HAND), [(0, b"whole")])

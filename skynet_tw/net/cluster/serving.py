@@ -171,8 +171,6 @@ class Client:
 
     def read(self) -> None:
         """Read it, or not, as all are read now."""
-        # What did not move meanwhile did so because of us.
-        self._progress.forget()
         self._read()
 
     def info(self) -> LinkInfo:
@@ -193,13 +191,12 @@ class Client:
         connection, stall = self._connection, self._clients.around.limits.stall
         if connection is None:
             return
+        # What we do not read does not move because of us.
+        is_read = self._clients.reading and not connection.is_full
+        half_open = self._core.half_open if is_read else None
         if self._unread.stands(connection.unread, now) >= stall:
             self._drop(f"it read nothing for {stall:g} s")
-        elif (
-            self._clients.reading
-            and not connection.is_full
-            and self._progress.stands(self._core.half_open, now) >= stall
-        ):
+        elif self._progress.stands(half_open, now) >= stall:
             self._drop(f"half a request stood still for {stall:g} s")
 
     @property
