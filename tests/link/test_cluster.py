@@ -235,6 +235,31 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(client.feed(part + last), [])
             self.assertEqual(client.take_effects(), [])
 
+    def test_left_unfinished(self) -> None:
+        """Nothing is kept of a large answer once its call has ended in another way."""
+        begun = wire.large_result(1, 100_000) + wire.result_part(1, b"abc", False)
+
+        def cancel(client: ClusterClient) -> None:
+            client.cancel(1)
+
+        def answer(client: ClusterClient) -> None:
+            client.feed(wire.result(1, b"small after all"))
+
+        def fail(client: ClusterClient) -> None:
+            client.feed(wire.failure(1, "no"))
+
+        for end in (cancel, answer, fail, ClusterClient.lost, ClusterClient.end):
+            # There is room for one only.
+            client = ClusterClient(PartLimits(unfinished=1, size=100_000))
+            call(client, 1, b"")
+            client.feed(begun)
+            flushed(client)
+            end(client)
+            self.assertIsNone(client.half_open)
+            session = call(client, 1, b"")
+            client.feed(wire.large_result(session, 100_000))
+            self.assertEqual([*client.calls], [session])
+
     def test_late(self) -> None:
         """What nobody waits for is counted, whole or in parts, and kept nowhere."""
         session = call(self.client, 1, b"")

@@ -240,23 +240,26 @@ class PartWriterTests(SynchronousTestCase):
 
     def test_restart(self) -> None:
         """On a new connection large messages begin again, in the order they had."""
-        for session in (1, 2, 3):
+        for session in (1, 2, 3, 4):
             body = bytes(PART_SIZE + 1)
             self.writer.large(session, b"<%d>" % session, body, lane=session)
         self.writer.small(0, b"(1)", lane=1)
-        self.writer.take(len(b"[1:32768]") + 1)
+        # The first three have begun.
+        self.writer.take(2 * len(b"[1:32768]") + 1)
         self.writer.drop(2)
         self.writer.restart()
-        again = self.writer.take(ROOM)
-        expected = b"<1>[1:32768]<3>[3:32768][1:1.](1)[3:1.]"
-        self.assertEqual(again, expected)
+        expected = b"<1>[1:32768]<3>[3:32768]<4>[4:32768][1:1.](1)[3:1.][4:1.]"
+        self.assertEqual(self.writer.take(ROOM), expected)
 
     def test_one_session_twice(self) -> None:
         """Two large messages of one session and lane do not mix their parts."""
         for mark in (b"<a>", b"<b>"):
             self.writer.large(7, mark, bytes(PART_SIZE + 1), lane=7)
+        first = self.writer.take(len(b"[7:32768]")) + self.writer.take(1)
+        self.assertTrue(first.startswith(b"<a>[7:32768][7:1.]"))
+        self.assertIn(7, self.writer)
         expected = b"<a>[7:32768][7:1.]<b>[7:32768][7:1.]"
-        self.assertEqual(self.writer.take(ROOM), expected)
+        self.assertEqual(first + self.writer.take(ROOM), expected)
         self.assertNotIn(7, self.writer)
 
     def test_clear(self) -> None:

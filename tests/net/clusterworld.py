@@ -138,6 +138,7 @@ class ClusterNode(LinkNode):
     def __init__(self, world: ClusterWorld, number: int) -> None:
         super().__init__(f"node{number}", f"host{number}:2526")
         self.receiver = ClusterRecorder(number, world.names)
+        self.joined = Deferred()
         self.remote = world.make_cluster(self.peer, self.address)
         self.remote.attach(self.receiver)
 

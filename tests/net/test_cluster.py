@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from twisted.internet.testing import StringTransport
+
+from skynet_tw.errors import QueueFull
 from skynet_tw.message import PType
 from skynet_tw.net.cluster.calling import PROBE
+from skynet_tw.net.cluster.serving import MAX_WAITING
 from skynet_tw.net.kit.limits import ConnectionLimits
+from skynet_tw.testing.network import parse
 from skynet_tw.wire import cluster as wire
 
-from .clusterworld import BY_HAND, ClusterWorld
+from .clusterworld import BY_HAND, ClusterNode, ClusterWorld
 from .linkworld import Stranger
 
 
@@ -127,6 +132,34 @@ class LossTests(ClusterWorld):
         self.successResultOf(moved)
         self.assertEqual(self.network.connections(three.address), 1)
         self.network.mend(two.address)
+
+
+class AddressTests(ClusterWorld):
+    """Nodes that move."""
+
+    def test_moved_while_dialed(self) -> None:
+        """A node that is dialed in vain is dialed where it moves to."""
+        one, two = self.node(1), self.node(2)
+        self.network.refuse("host3:2526")
+        one.remote.reload({"other": "host3:2526"})
+        one.receiver.wanted = {"other"}
+        one.remote.want("other")
+        self.run_for(10)
+        one.remote.reload({"other": two.address})
+        self.run_for(0.1)
+        self.assertEqual(one.remote.linked(), ["other"])
+
+    def test_out_of_sight(self) -> None:
+        """A node of which no table tells any more keeps its link, and gets no other."""
+        one, two = self.node(1), self.node(2)
+        one.remote.reload({"other": two.address})
+        one.remote.want("other")
+        self.run_for()
+        one.receiver.wanted = {"other"}
+        one.remote.reload({"other": None})
+        self.run_for(10)
+        self.assertEqual(one.remote.linked(), ["other"])
+        self.assertEqual(one.receiver.reasons, [])
 
 
 class RoomTests(ClusterWorld):
@@ -269,9 +302,50 @@ class SilenceTests(AnsweredByHand):
 
 
 class ClientTests(ClusterWorld):
-    """Clients whose answers wait."""
+    """Nodes that call us."""
 
     delay = (0.02, 0.02)
+
+    def test_not_served_yet(self) -> None:
+        """What a client asks is read from the word on that it is served, not before."""
+        one = self.node(1)
+        late = ClusterNode(self, 2)
+        late.remote.bind()
+        self.nodes.append(late)
+        self.need(one, late)
+        self.run_for()
+        one.tell(late, b"early")
+        self.run_for(60)
+        self.assertEqual(late.got(one), [])
+        late.remote.serve()
+        self.run_for()
+        self.assertEqual(late.got(one), [b"early"])
+
+    def test_answers_in_waiting(self) -> None:
+        """What an actor answers is refused while too much waits for the client."""
+        one = self.node(1)
+        peer = self.raw_peer(one)
+        transport: Any = peer.transport
+        transport.pauseProducing()
+        client = one.receiver.agents[BY_HAND].client
+        body = bytes(MAX_WAITING - 100)
+        client.answer(1, body)
+        self.assertRaises(QueueFull, client.answer, 2, bytes(200))
+        client.fail(2, "too much waits")
+        client.flush()
+
+    def test_comes_as_we_leave(self) -> None:
+        """Who was still accepted as the node leaves is closed at once."""
+        one = self.node(1)
+        port = self.network.listener(parse(one.address))
+        assert port is not None
+        self.leave(one)
+        protocol = port.factory.buildProtocol(parse("host9:1"))
+        assert protocol is not None
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        self.assertTrue(transport.disconnecting or transport.disconnected)
+        self.assertEqual(one.receiver.agents, {})
 
     def test_half_a_request_of_a_slow_reader(self) -> None:
         """A request that is half read, as answers are not read, costs no connection."""
