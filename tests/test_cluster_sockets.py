@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
+from zope.interface import implementer
 
+from skynet_tw.net.cluster import routing
 from skynet_tw.net.kit.limits import ConnectionLimits
 from skynet_tw.wire import cluster as wire
 
@@ -37,6 +40,17 @@ class Late(Raw):
     def pushes(self) -> int:
         """How many pushes have come."""
         return len(wire.RequestReader().feed(bytes(self.heard)))
+
+
+@implementer(IHalfCloseableProtocol)
+class Lasting(Raw):
+    """Leaves its end open when the other one is closed, as real nodes do."""
+
+    def readConnectionLost(self) -> None:
+        """The other side says nothing more."""
+
+    def writeConnectionLost(self) -> None:
+        """We say nothing more."""
 
 
 class ClosingTests(SocketTestCase):
@@ -82,6 +96,23 @@ class ClosingTests(SocketTestCase):
         (second,) = keeper.open
         second.read()
         await second.changed.when(lambda: second.pushes() == 1)
+
+    async def test_left_open(self) -> None:
+        """A link is closed also to a node that leaves its end open."""
+        self.patch(routing, "LINGER", 0.01)
+        keeper = Doorkeeper()
+        factory = WatchedFactory(Factory.forProtocol(Lasting), keeper)
+        listening = self.reactor.listenTCP(0, factory, interface=LOOPBACK)
+        self.addCleanup(listening.stopListening)
+        address = f"{LOOPBACK}:{listening.getHost().port}"
+        service = self.start(0, cluster_nodes={"db": address})
+        await service.node.when_ready()
+        cluster = service.node.client().cluster
+        cluster.send("db", "@x", 0)
+        await self.logged.when(lambda: service.cluster.linked() == ["db"])
+        await self.turn()
+        await cluster.reload({"db": False})
+        keeper.open[0].close()
 
     async def test_paused(self) -> None:
         """A node that reads nobody notices all the same that a client has closed."""

@@ -237,27 +237,26 @@ class NodeLink:
         return self._connection is not None
 
     @property
+    def _is_owing(self) -> bool:
+        """Whether the node has not answered all that was written to it."""
+        return bool(self._core.calls) or self._heard_at != self._bytes_out
+
+    @property
     def is_wanted(self) -> bool:
         """Whether anything is for the node, or waits for it, or the boot does."""
         around, name = self._around, self.peer
         return self._core.busy or around.receiver.is_wanted(name) or around.needs(name)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is no connection, none is made or closed, or wanted."""
-        return self.route.is_idle and not self.is_wanted
-
     def close(self, reason: str) -> None:
         """Close the connection; what is not written waits for another one."""
-        connection = self._connection
+        connection, owing = self._connection, self._is_owing
         if connection is not None:
             self._log.info(
                 "the link to node {node} is closed: {reason}",
                 node=self.peer,
                 reason=reason,
             )
-            connection.refuse(reason)
-        self.route.stop()
+        self.route.stop(reason, owing)
 
     def leave(self, reason: str) -> None:
         """Write all that is left, and close for good."""
@@ -332,7 +331,7 @@ class NodeLink:
         if connection is None or self._around.paused:
             return
         now = self._around.clock.seconds()
-        owing = bool(self._core.calls) or self._heard_at != self._bytes_out
+        owing = self._is_owing
         # Whoever takes what is written lives, and may have an answer only after that.
         signs = self._core.bytes_read + self._drained
         silent = self._silence.stands(signs if owing else None, now)

@@ -210,7 +210,8 @@ class Nodes:
         """Notice nodes that are silent, or not needed; forget those nobody knows."""
         for name, link in list(self._links.items()):
             link.sweep()
-            if link.is_idle and not self.table.has(name):
+            is_idle = link.route.is_idle and not link.is_wanted
+            if is_idle and not self.table.has(name):
                 del self._links[name]
                 self.receiver.peer_forgotten(name)
 

@@ -77,6 +77,10 @@ class ClusterConnection(GreetingConnection):
             self.read(True)
             self.half_close()
 
+    def finish(self) -> None:
+        """Close the connection once what is buffered is written, read or not."""
+        super().close()
+
     def on_ended(self, reason: str) -> None:
         """We abort the connection."""
         self._end(reason)

@@ -19,6 +19,10 @@ from ..kit.dialers import Dialer, failures_to_link
 from ..kit.limits import ConnectionLimits
 from .protocol import ClusterConnection
 
+#: Seconds in which a node is to read what was written, before its link is closed.  Ours
+#: close it themselves then; a real one leaves its end open until we do.
+LINGER = 1.0
+
 
 class Surroundings(Protocol):
     """What all routes of a node share."""
@@ -129,38 +133,51 @@ class Route:
         self._connection = self._build()
         return self._connection
 
-    def stop(self) -> None:
+    def stop(
+        self, reason: str = "it is not needed any more", owing: bool = False
+    ) -> None:
         """Dial no more, and close the connection that this led to.
 
-        It is closed when the node has read all that was written to it; by force, if
-        that takes more than `ConnectionLimits.close` seconds.
+        That is done by force, if it takes more than `ConnectionLimits.close` seconds.
+
+        :param reason: why, for whom the connection belongs to.
+        :param owing: whether the node may not have read all that was written: it is
+            given `LINGER` seconds for that.
         """
         dialer, self._dialer = self._dialer, None
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
-        if dialer is not None:
-            closing = self._closing = OneShot()
-            connection, self._connection = self._connection, None
-            gone: Deferred[None] = succeed(None)
+        if dialer is None:
+            return
+        closing = self._closing = OneShot()
+        connection, self._connection = self._connection, None
+        gone: Deferred[None] = succeed(None)
+        clock = self._around.clock
+        if connection is not None:
+            connection.refuse(reason)
+        if connection is not None and owing:
+            gone = connection.when_gone()
+            # Not at once, as the dialer does: what is not read then may be lost.
+            linger = clock.callLater(LINGER, connection.finish)
+
+            def cancel(_: object) -> None:
+                if linger.active():
+                    linger.cancel()
+
+            gone.addCallback(cancel)
+        gone.addCallback(lambda _: dialer.stop())
+
+        def abort() -> None:
             if connection is not None:
-                # The dialer itself would not wait for what the node has not read.
-                connection.close()
-                gone = connection.when_gone()
-            gone.addCallback(lambda _: dialer.stop())
+                connection.abort("it took too long to close")
 
-            def abort() -> None:
-                if connection is not None:
-                    connection.abort("it took too long to close")
+        def closed(_: object) -> None:
+            closing.fire()
+            self._closed()
 
-            def closed(_: object) -> None:
-                closing.fire()
-                self._closed()
-
-            around = self._around
-            close_within(around.limits.close, around.clock, [gone], abort).addCallback(
-                closed
-            )
+        limit = self._around.limits.close
+        close_within(limit, clock, [gone], abort).addCallback(closed)
 
     def when_closed(self) -> Deferred[None]:
         """Fire when no connection is being closed."""
