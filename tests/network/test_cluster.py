@@ -547,6 +547,19 @@ class TableTests(ClusterTestCase):
             nodes.stop(self.service)
             self.failureResultOf(waiting, NotReady)
 
+    def test_sent_before(self) -> None:
+        """What is sent in the same turn before a node is taken out arrives."""
+        with self.nodes() as nodes:
+
+            def send_and_tell(_: object) -> None:
+                for n in range(1, 4):
+                    self.send("COUNT", n)
+                self.client.cluster.reload({"bank": False})
+
+            nodes.result(self.call("COUNT", 0).addCallback(send_and_tell))
+            nodes.run(1)
+            self.assertEqual(self.actor.seen, [0, 1, 2, 3])
+
     def test_told_meanwhile(self) -> None:
         """What hears that a node is no more may say that it is, and is believed."""
         with self.nodes() as nodes:

@@ -249,6 +249,8 @@ class NodeLink:
 
     def close(self, reason: str) -> None:
         """Close the connection; what is not written waits for another one."""
+        # What was sent in this turn is still here.
+        self.flush()
         connection, owing = self._connection, self._is_owing
         if connection is not None:
             self._log.info(
@@ -261,7 +263,9 @@ class NodeLink:
     def leave(self, reason: str) -> None:
         """Write all that is left, and close for good."""
         if self._connection is not None:
-            self._connection.write_out(self._core.take(EVERYTHING))
+            data = self._core.take(EVERYTHING)
+            self._bytes_out += len(data)
+            self._connection.write_out(data)
         self.route.address = None
         self.close(reason)
         self.end()
