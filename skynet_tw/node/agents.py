@@ -150,7 +150,6 @@ class Agents:
         self.one_codec = core.unpack is seri.unpack
         #: Requests for names that nobody has while the node boots, by those.
         self._early: dict[int | str, deque[tuple[ActorCell, Request]]] = {}
-        self._early_size = 0
         self._boot_done = False
 
     # Clients
@@ -308,14 +307,11 @@ class Agents:
 
         :param awaited: its address, for a question as well.
         """
-        limits = self._core.limits
         size = len(request[2])
-        waiting = self._incoming.waiting()
-        if waiting >= limits.messages or self._early_size + size > limits.size:
+        if not self._incoming.has_room(size):
             self._refuse(agent, request, QueueFull("too much waits for the boot"))
             return
         self._core.ledger.queue()
-        self._early_size += size
         self._incoming.count_early(1, size)
         self._early.setdefault(awaited, deque()).append((agent, request))
 
@@ -324,9 +320,7 @@ class Agents:
         early, self._early = self._early, {}
         for requests in early.values():
             for agent, request in requests:
-                size = len(request[2])
-                self._early_size -= size
-                self._incoming.count_early(-1, -size)
+                self._incoming.count_early(-1, -len(request[2]))
                 self._core.ledger.move()
                 self._take_slowly(agent, request)
         self._core.backlog.check()

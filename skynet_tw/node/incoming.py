@@ -147,8 +147,7 @@ class Incoming:
         if cell is not None and not cell.alive:
             self._refuse_message(index, message, "no such actor")
         elif index and (not self._open or (cell is None and not self._boot_done)):
-            whole = self._early_size + size
-            if whole <= limits.size and self._early_count < limits.messages:
+            if self.has_room(size):
                 self._early.setdefault(index, deque()).append(message)
                 self.count_early(1, size)
             else:
@@ -167,6 +166,12 @@ class Incoming:
                 or cell.held_size > limits.size // 2
             ):
                 self._core.backlog.crowd(cell)
+
+    def has_room(self, size: int) -> bool:
+        """Whether so many bytes more may wait for the end of the boot."""
+        limits = self._core.limits
+        whole = self._early_size + size
+        return whole <= limits.size and self._early_count < limits.messages
 
     def count_early(self, count: int, size: int) -> None:
         """So many messages more, or fewer, wait for the end of the boot."""

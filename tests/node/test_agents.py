@@ -419,6 +419,20 @@ class BootTests(NodeTestCase):
         self.one.settle()
         self.assertEqual(sorted(dict(self.client.take())), [1, 2])
 
+    def test_full_of_bytes(self) -> None:
+        """So are its bytes, by whatever addresses they came."""
+        self.cluster = FakeCluster()
+        limits = Limits(size=1000)
+        self.one = self.world(0, cluster=self.cluster, ready=False, limits=limits)
+        self.client = self.cluster.client()
+        self.one.open_gate()
+        addresses: list[int | str] = [77, "@a", "@b", 78]
+        for n, address in enumerate(addresses, 1):
+            self.client.ask(address, "NOTE", "x" * 400, session=n)
+        self.assertEqual(sorted(dict(self.client.take())), [3, 4])
+        self.one.settle()
+        self.assertEqual(sorted(dict(self.client.take())), [1, 2])
+
     def test_client_gone(self) -> None:
         """What a client asked that is gone is dropped with it."""
         self.one.open_gate()
