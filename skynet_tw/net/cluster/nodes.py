@@ -53,7 +53,7 @@ class Nodes:
         self.table.find(table)
         self._links: dict[str, NodeLink] = {}
         #: The nodes that the boot waits for.
-        self._needed: frozenset[str] = frozenset()
+        self._needed: tuple[str, ...] = ()
         # What the links share.
         self.clock = around.clock
         self.limits = around.limits
@@ -174,7 +174,7 @@ class Nodes:
 
     def need(self, names: Iterable[str]) -> None:
         """Link these nodes, however long it takes; only these until the next call."""
-        self._needed = frozenset(names)
+        self._needed = tuple(names)
         for name in self._needed:
             self.reach(name)
 
