@@ -711,6 +711,9 @@ class BootTests(ClusterTestCase):
             self.assertIn(f"node bank at {BANK}", first)
             self.assertIn("refused", first)
             self.assertIn("node other, which no node table has", second)
+            late.cluster.reload({"other": False})
+            stage = {it.stage: it for it in late.node.boot_report()}["cluster"]
+            self.assertIn("taken out", stage.waiting_for[1])
             self.bank = self.start_bank()
             late.cluster.reload({"other": BANK})
             nodes.result(ready)

@@ -190,6 +190,8 @@ class Nodes:
     def describe(self, name: str) -> str:
         """A node that is missing, and why, in words."""
         address = self.table.address(name)
+        if self.table.is_removed(name):
+            return f"node {name}, which was taken out of the node table"
         if address is None:
             return f"node {name}, which no node table has"
         link = self._links.get(name)
