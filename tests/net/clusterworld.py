@@ -80,6 +80,8 @@ class ClusterRecorder(LinkRecorder):
         return peer in self.wanted
 
     def peer_absent(self, peer: Peer, reason: str) -> None:
+        # What waits for it is refused.
+        self.wanted.discard(peer)
         self.absent.append(reason)
 
     def peer_forgotten(self, peer: Peer) -> None:

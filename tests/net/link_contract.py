@@ -258,6 +258,7 @@ class LossContract(LinkWorld):
     def test_cut(self) -> None:
         """A link that breaks is lost with a reason, and made again if it is wanted."""
         one, two = self.linked_pair()
+        written = set()
         for round in range(5):
             self.need(one, two)
             self.network.cut(two.address)
@@ -272,7 +273,10 @@ class LossContract(LinkWorld):
             self.assertEqual(two.got(one), [b"again"])
             [info] = one.remote.links()
             self.assertLess(info.seconds, 2)
+            written.add(info.bytes_out)
             one.receiver.events.clear()
+        # Each counts its own bytes.
+        self.assertEqual(len(written), 1)
 
     def test_lost_link(self) -> None:
         """What is sent to a link that is lost goes nowhere, and raises nothing."""

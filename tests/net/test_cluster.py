@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.testing import StringTransport
 
-from skynet_tw.errors import QueueFull
+from skynet_tw.errors import BootFailed, PeerDown, QueueFull
 from skynet_tw.message import PType
 from skynet_tw.net.cluster.calling import PROBE
 from skynet_tw.net.cluster.serving import MAX_WAITING
@@ -149,6 +149,25 @@ class AddressTests(ClusterWorld):
         self.run_for(0.1)
         self.assertEqual(one.remote.linked(), ["other"])
 
+    def test_one_attempt(self) -> None:
+        """Where nothing waits for an absent node, it is dialed once."""
+        one = self.node(1)
+        one.remote.reload({"__nowaiting": True})
+        self.need(one, ClusterNode(self, 2))
+        self.run_for(10)
+        self.assertEqual(len(one.receiver.absent), 1)
+        self.assertIn("refused", one.receiver.absent[0])
+        self.node(2)
+        self.run_for(10)
+        self.assertEqual(one.remote.linked(), [])
+
+    def test_after_the_end(self) -> None:
+        """A node that has left dials nobody, and says so."""
+        one = self.node(1)
+        self.leave(one)
+        self.assertRaises(PeerDown, one.remote.want, "node2")
+        self.failureResultOf(one.remote.open("host1:1"), BootFailed)
+
     def test_out_of_sight(self) -> None:
         """A node of which no table tells any more keeps its link, and gets no other."""
         one, two = self.node(1), self.node(2)
@@ -176,6 +195,31 @@ class RoomTests(ClusterWorld):
             one.tell(two, b"small")
         written = one.remote.links()[0].bytes_out - before
         self.assertLess(written, 100 * 50)
+
+    def test_small_answers_bring_no_large_ones(self) -> None:
+        """So it is with answers."""
+        one = self.node(1)
+        peer = self.raw_peer(one)
+        transport: Any = peer.transport
+        transport.pauseProducing()
+        client = one.receiver.agents[BY_HAND].client
+        client.answer(1, bytes(1 << 20))
+        client.flush()
+        before = one.remote.links()[0].bytes_out
+        for session in range(2, 102):
+            client.answer(session, b"small")
+            client.flush()
+        self.assertLess(one.remote.links()[0].bytes_out - before, 100 * 50)
+
+    def test_who_is_held_up(self) -> None:
+        """Of the calls behind a large message only those of its sender wait."""
+        one, two = self.linked_pair()
+        two.remote.pause_reading()
+        one.tell(two, bytes(1 << 20))
+        one.ask(two, 5, b"behind it")
+        one.receiver.own += 1
+        one.ask(two, 6, b"passes it")
+        self.assertEqual([*one.receiver.held], [(one.receiver.own - 1, 5)])
 
     def test_held(self) -> None:
         """A link that holds too much says so, though its transport is empty."""
@@ -280,6 +324,14 @@ class SilenceTests(AnsweredByHand):
         self.run_for(6)
         self.assertFalse(self.is_linked)
         self.assertIn("it sent nothing", self.one.receiver.reasons[0])
+        # The next one has no more and no less time.
+        self.run_for(1)
+        self.ask(2)
+        self.run_for(11)
+        self.assertIn(PROBE, self.peers[1].heard)
+        self.assertIsNone(self.peers[1].lost)
+        self.run_for(6)
+        self.assertIsNotNone(self.peers[1].lost)
 
     def test_lives(self) -> None:
         """One that answers that question, in whatever way, is asked again and again."""
@@ -320,6 +372,23 @@ class ClientTests(ClusterWorld):
         late.remote.serve()
         self.run_for()
         self.assertEqual(late.got(one), [b"early"])
+
+    def test_reads_again(self) -> None:
+        """A client that lets answers wait is not read, until it has read them."""
+        one = self.node(1)
+        peer = self.raw_peer(one)
+        transport: Any = peer.transport
+        transport.pauseProducing()
+        client = one.receiver.agents[BY_HAND].client
+        for session in range(1, 101):
+            client.answer(session, bytes(2_000))
+            client.flush()
+        peer.say(self.raw(b"more"))
+        self.run_for(10)
+        self.assertEqual(one.heard(BY_HAND), [])
+        transport.resumeProducing()
+        self.run_for(1)
+        self.assertEqual(one.heard(BY_HAND), [(0, b"more")])
 
     def test_answers_in_waiting(self) -> None:
         """What an actor answers is refused while too much waits for the client."""
