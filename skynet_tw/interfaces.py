@@ -57,6 +57,11 @@ class LinkInfo:
     is_full: bool
 
 
+#: For the owner of this name a node of a cluster asks that is to show that it lives.
+#: Nobody has it; each answer will do.
+ALIVE_NAME = "skynet_tw.alive"
+
+
 class ILink(Interface):
     """One established way to one peer."""
 

@@ -23,7 +23,7 @@ from ..errors import (
     UnpackError,
 )
 from ..handle import MAX_INDEX, Handle
-from ..interfaces import IClient, Request
+from ..interfaces import ALIVE_NAME, IClient, Request
 from ..message import PType
 from ..text import error_text, printable, shown
 from .cells import Cells
@@ -241,7 +241,7 @@ class Agents:
             else:
                 self._deliver(agent, address, request)
         except NoSuchName as error:
-            if self._boot_done:
+            if self._boot_done or awaited == f"@{ALIVE_NAME}":
                 self._refuse(agent, request, error)
             else:
                 self._wait(agent, awaited, request)

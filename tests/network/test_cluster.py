@@ -694,8 +694,26 @@ class ClientTests(ClusterTestCase):
             self.assertEqual(self.actor.seen, [*range(201)])
 
 
+class SlowBank(Bank):
+    """Takes its time to start."""
+
+    async def started(self) -> None:
+        await super().started()
+        await self.sleep(25)
+
+
 class BootTests(ClusterTestCase):
     """The stage of the boot."""
+
+    def test_slow_start(self) -> None:
+        """A node whose actors take long to start is not taken for silent."""
+        with self.nodes() as nodes:
+            self.all.start(0, actors=[SlowBank], cluster_listen=[OTHER])
+            nodes.result(self.client.cluster.reload({"slow": OTHER}))
+            called = self.client.cluster.call("slow", "@bank", "COUNT", 1, timeout=60)
+            nodes.run(24)
+            self.assertNoResult(called)
+            self.assertEqual(nodes.result(called), 1)
 
     def test_required(self) -> None:
         """The boot waits for the nodes that it requires, and says for which."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ...interfaces import IClusterReceiver, ILink, LinkInfo
+from ...interfaces import ALIVE_NAME, IClusterReceiver, ILink, LinkInfo
 from ...link.cluster import ClusterClient
 from ...link.effects import Close, LogLine
 from ...message import PType
@@ -31,7 +31,7 @@ EVERYTHING = 1 << 62
 MAX_HELD = 16 * 1024 * 1024
 
 #: What a node is asked to show that it lives: for the owner of a name.
-PROBE = pack("skynet_tw.alive")
+PROBE = pack(ALIVE_NAME)
 
 _RESPONSE = int(PType.RESPONSE) << 24
 _ERROR = int(PType.ERROR) << 24
