@@ -25,6 +25,7 @@ OUTSIDE = {
     "tests.real": "real Skynet",
     "tests.test_benchmarks": "processes",
     "tests.test_cli": "processes",
+    "tests.test_cluster_sockets": "sockets of loopback",
     "tests.test_descriptors": "processes, with few descriptors",
     "tests.test_embedding": "processes, and sockets of loopback",
     "tests.test_logs": "processes that log",

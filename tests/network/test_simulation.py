@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.python.failure import Failure
@@ -30,8 +31,8 @@ SHORT = Limits(messages=10, backlog=20)
 class SimulationTests(SynchronousTestCase):
     """Whole courses of events."""
 
-    #: How many of them are tried on each wire.
-    seeds = 20
+    #: How many of them are tried on each wire: fewer where examples are few.
+    seeds = min(20, int(os.environ.get("SKYNET_TW_EXAMPLES", "200")) // 12)
 
     def play(self, seed: int, wire: str, limits: Limits | None = None) -> Course:
         """One course of events, to its end."""
