@@ -23,7 +23,6 @@ COMPILED = [
     "skynet_tw/link/parts.py",
     "skynet_tw/wire/buffer.py",
     "skynet_tw/wire/cluster.py",
-    "skynet_tw/wire/framing.py",
     "skynet_tw/wire/harbor.py",
     "skynet_tw/wire/harbor2013.py",
     "skynet_tw/node/agents.py",

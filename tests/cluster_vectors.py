@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from skynet_tw.wire import cluster as wire
+
 _FILE = Path(__file__).parent / "data" / "cluster.json"
 _RUNS = re.compile(r"([0-9a-f]+)|\(([0-9a-f]{2})\*(\d+)\)")
 
@@ -36,3 +38,23 @@ def packed(*functions: str) -> Iterator[dict[str, Any]]:
 def parts_of(case: dict[str, Any]) -> list[bytes]:
     """The packets behind the first one."""
     return [unfolded(part) for part in case.get("parts_hexrle", [])]
+
+
+def request_parts(session: int, body: bytes) -> Iterator[bytes]:
+    """The body of a large request, one part after the other."""
+    for data, last in _cut(body):
+        yield wire.request_part(session, data, last)
+
+
+def result_parts(session: int, body: bytes) -> Iterator[bytes]:
+    """The body of a large result, one part after the other."""
+    for data, last in _cut(body):
+        yield wire.result_part(session, data, last)
+
+
+def _cut(body: bytes) -> Iterator[tuple[bytes, bool]]:
+    """A body in parts; the last one, which is marked, is not empty."""
+    size = len(body)
+    for start in range(0, size, wire.PART_SIZE):
+        stop = start + wire.PART_SIZE
+        yield body[start:stop], stop >= size

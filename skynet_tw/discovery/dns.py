@@ -35,10 +35,10 @@ from zope.interface import implementer
 
 from ..addresses import join
 from ..errors import DirectoryFailed, NotReady
+from ..interfaces import Addresses, INodeDirectory
 from ..net.kit.logging import FailureLog
 from ..oneshot import OneShot
 from .asking import DEFAULT_RETRY_POLICY, limited, reason_of
-from .interfaces import Addresses, INodeDirectory
 from .view import View
 
 #: Seconds between looks: what the records say, within these bounds.

@@ -27,6 +27,7 @@ from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from ..errors import DirectoryFailed, NotReady
+from ..interfaces import Addresses, INodeDirectory
 from ..net.kit.logging import FailureLog
 from ..oneshot import OneShot
 from ..text import shown
@@ -34,7 +35,6 @@ from .asking import DEFAULT_RETRY_POLICY, EngineError, limited, reason_of
 from .etcdclient import Compacted, Entry, EtcdClient
 from .etcdlease import Publication, Taken
 from .gateway import check_url
-from .interfaces import Addresses, INodeDirectory
 from .nodetable import check_address, check_name
 from .view import View
 

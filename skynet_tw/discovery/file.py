@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import BootFailed, DirectoryFailed
+from ..interfaces import Addresses, INodeDirectory
 from ..repeater import Repeater
-from .interfaces import Addresses, INodeDirectory
 from .nodetable import NodeTable, load
 from .view import View
 

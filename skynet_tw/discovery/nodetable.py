@@ -22,9 +22,9 @@ from typing import Any
 
 from .. import addresses, luafile
 from ..errors import BadAddress
+from ..interfaces import Addresses
 from ..reasons import one_line
 from ..text import shown
-from .interfaces import Addresses
 
 if sys.version_info >= (3, 11):
     import tomllib

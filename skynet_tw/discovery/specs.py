@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..interfaces import INodeDirectory
 from ..text import shown
 from .file import FileDirectory
-from .interfaces import INodeDirectory
 
 #: A name of DNS, with a port or without one.
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,253})(?::(?P<port>[0-9]{1,5}))?\Z")

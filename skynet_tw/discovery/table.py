@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from .interfaces import Addresses, INodeDirectory
+from ..interfaces import Addresses, INodeDirectory
 from .view import View
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from .interfaces import Addresses
+from ..interfaces import Addresses
 
 
 class View:

@@ -16,7 +16,7 @@ from ..interfaces import Frame, Request
 from ..message import PType
 from ..text import shown
 from ..wire import cluster as wire
-from .effects import Close, Effect, Effects
+from .effects import Close, Effect, LogLine
 from .parts import Assembler, PartLimits, PartWriter
 
 _RESPONSE = int(PType.RESPONSE) << 24
@@ -98,9 +98,7 @@ class _End(Generic[_Reader, _X]):
         return effects
 
     def _log(self, format: str, warn: bool, **fields: object) -> None:
-        collected = Effects()
-        collected.log(format, warn=warn, **fields)
-        self.effects += collected.take()
+        self.effects.append(LogLine(format, fields, warn))
 
 
 class ClusterClient(_End[wire.ResponseReader, None]):

@@ -214,24 +214,23 @@ class Agents:
                     scheduler.schedule(cell)
         finally:
             scheduler.running = running
-            core.ledger.queue(taken)
-            core.backlog.add(taken)
-        core.backlog.check()
-        scheduler.run()
-        core.backlog.check_starts()
+            core.took(taken)
+        core.let_run()
 
     def _take_slowly(self, agent: ActorCell, request: Request) -> None:
         """Take a request that is for a name, or for nobody, or has to wait."""
         address, session, body, _push = request
         awaited = address
+        name = ""
         try:
             if address == 0:
-                awaited = f"@{_name_in(body)}"
+                name = _name_in(body)
+                awaited = f"@{name}"
             if awaited in self._early:
                 # What was asked of it before waits as well.
                 self._wait(agent, awaited, request)
             elif address == 0:
-                owner = self._names.owner(_name_in(body))
+                owner = self._names.owner(name)
                 self._core.ledger.queue()
                 self._core.ledger.deliver()
                 client = agent.actor.client

@@ -57,6 +57,17 @@ class Core:
         #: owner of a name; all others are in the channels of their peers.
         self.calls = Calls(clock, self.scheduler)
 
+    def took(self, count: int) -> None:
+        """So many messages of other nodes were put into mailboxes by one read."""
+        self.ledger.queue(count)
+        self.backlog.add(count)
+
+    def let_run(self) -> None:
+        """Let those run whom a read has brought something."""
+        self.backlog.check()
+        self.scheduler.run()
+        self.backlog.check_starts()
+
     def wrote(self, link: Any, size: int) -> None:
         """A link has collected *size* bytes: it is flushed when that is due."""
         full = self.writes.add(link, size)

@@ -100,11 +100,8 @@ class Incoming:
                     scheduler.schedule(cell)
         finally:
             scheduler.running = running
-            core.ledger.queue(taken)
-            core.backlog.add(taken)
-        core.backlog.check()
-        scheduler.run()
-        core.backlog.check_starts()
+            core.took(taken)
+        core.let_run()
 
     def _take_slowly(
         self,

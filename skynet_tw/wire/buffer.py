@@ -33,6 +33,16 @@ class Remainder:
         """How many more bytes, at least, it takes to decode something."""
         return self._needed - self._size if self.kept else 0
 
+    def whole(self, data: bytes) -> bytes:
+        """What can be decoded now: a read, behind what was kept of those before it.
+
+        :returns: nothing as long as it is too little; it is kept then.
+        """
+        if not self.kept:
+            return data
+        joined = self.join(data)
+        return b"" if joined is None else joined
+
     def keep(self, data: bytes, needed: int) -> None:
         """Keep the beginning of a packet.
 

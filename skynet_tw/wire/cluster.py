@@ -30,7 +30,6 @@ Lengths of names are one byte; all other numbers are four.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
@@ -188,7 +187,7 @@ def request(address: Address, session: int, body: bytes) -> bytes:
 def large_request(
     address: Address, session: int, total: int, push: bool = False
 ) -> bytes:
-    """Encode the beginning of a large request; `request_parts` are the rest.
+    """Encode the beginning of a large request; each `request_part` follows.
 
     :param session: not 0, also for a push.
     :param total: length of the body in bytes; real nodes send short ones in one packet.
@@ -208,12 +207,6 @@ def request_part(session: int, data: bytes, last: bool) -> bytes:
     """Encode a part of a large request, of at most `PART_SIZE` bytes."""
     _check_size(len(data), PART_SIZE)
     return _request(len(data) + 5, 3 if last else 2) + _number(session) + data
-
-
-def request_parts(session: int, body: bytes) -> Iterator[bytes]:
-    """Encode the body of a large request, one part after the other."""
-    for data, last in _cut(body):
-        yield request_part(session, data, last)
 
 
 def trace(tag: bytes) -> bytes:
@@ -241,7 +234,7 @@ def failure(session: int, text: str) -> bytes:
 
 
 def large_result(session: int, total: int) -> bytes:
-    """Encode the beginning of a large result; `result_parts` are the rest.
+    """Encode the beginning of a large result; each `result_part` follows.
 
     :raises TooLarge: the body has more than `MAX_BODY` bytes.
     """
@@ -253,20 +246,6 @@ def result_part(session: int, data: bytes, last: bool) -> bytes:
     """Encode a part of a large result, of at most `PART_SIZE` bytes."""
     _check_size(len(data), PART_SIZE)
     return _length(len(data) + 5) + _response(session, 4 if last else 3) + data
-
-
-def result_parts(session: int, body: bytes) -> Iterator[bytes]:
-    """Encode the body of a large result, one part after the other."""
-    for data, last in _cut(body):
-        yield result_part(session, data, last)
-
-
-def _cut(body: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Cut a body into parts; the last one, which is marked, is not empty."""
-    size = len(body)
-    for start in range(0, size, PART_SIZE):
-        stop = start + PART_SIZE
-        yield body[start:stop], stop >= size
 
 
 def decode_request(packet: bytes) -> RequestRecord:
@@ -338,11 +317,7 @@ class RequestReader:
     def feed(self, data: bytes) -> list[RequestRecord]:
         """Take one read, and return the packets that it completes."""
         self.bytes_read += len(data)
-        if self.rest.kept:
-            joined = self.rest.join(data)
-            if joined is None:
-                return []
-            data = joined
+        data = self.rest.whole(data)
         records: list[RequestRecord] = []
         start, end = 0, len(data)
         needed = 2
@@ -396,11 +371,7 @@ class ResponseReader:
         records: list[ResponseRecord] = []
         if self.error is not None:
             return records
-        if self.rest.kept:
-            joined = self.rest.join(data)
-            if joined is None:
-                return records
-            data = joined
+        data = self.rest.whole(data)
         start, end = 0, len(data)
         needed = 2
         while start + 2 <= end:

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.wire.test_framing -*-
-"""Packets behind a big-endian length of one or two bytes.
+"""Packets behind a big-endian length.
 
-One byte: the control packets of the harbor protocol.  Two bytes: gate and cluster.
+One byte: the control packets of the harbor protocol.  Four: those of 2013.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ class PacketReader:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take one read, and return the packets that it completes, without lengths."""
-        if self.rest.kept:
-            joined = self.rest.join(data)
-            if joined is None:
-                return []
-            data = joined
+        data = self.rest.whole(data)
+        if not data:
+            return []
         width = self._width
         packets: list[bytes] = []
         start, end = 0, len(data)

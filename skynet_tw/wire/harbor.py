@@ -66,11 +66,7 @@ class FrameReader:
                 frames += self.feed(data[start : start + _AT_ONCE])
             return frames
         self.bytes_read += len(data)
-        if self.rest.kept:
-            joined = self.rest.join(data)
-            if joined is None:
-                return []
-            data = joined
+        data = self.rest.whole(data)
         size = len(data)
         if size < 4 or self.error is not None:
             if size and self.error is None:

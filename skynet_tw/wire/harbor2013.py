@@ -211,11 +211,7 @@ class FrameReader:
                 batches += self.feed(data[start : start + _AT_ONCE])
             return batches
         self.bytes_read += len(data)
-        if self.rest.kept:
-            joined = self.rest.join(data)
-            if joined is None:
-                return []
-            data = joined
+        data = self.rest.whole(data)
         size = len(data)
         if size < 4 or self.error is not None:
             if size and self.error is None:

@@ -18,8 +18,8 @@ from twisted.logger import (
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from skynet_tw.discovery.interfaces import Addresses, INodeDirectory
 from skynet_tw.errors import NotReady
+from skynet_tw.interfaces import Addresses, INodeDirectory
 
 
 class Views(list[dict[str, str | bool]]):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from skynet_tw.discovery.etcd import TTL
-from skynet_tw.discovery.interfaces import Addresses
 from skynet_tw.errors import DirectoryFailed, NotReady
+from skynet_tw.interfaces import Addresses
 
 from .etcdcase import KEY, EtcdCase
 from .fakeetcd import FakeEtcd, Store

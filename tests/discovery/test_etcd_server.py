@@ -13,8 +13,8 @@ from zope.interface import implementer
 
 from skynet_tw.discovery.agent import http_agent
 from skynet_tw.discovery.etcd import EtcdDirectory
-from skynet_tw.discovery.interfaces import Addresses
 from skynet_tw.errors import BootFailed, DirectoryFailed
+from skynet_tw.interfaces import Addresses
 
 from .etcdserver import EtcdServerCase
 

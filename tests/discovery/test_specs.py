@@ -14,8 +14,8 @@ from zope.interface.verify import verifyObject
 from skynet_tw.discovery.dns import DNSDirectory
 from skynet_tw.discovery.etcd import EtcdDirectory
 from skynet_tw.discovery.file import FileDirectory
-from skynet_tw.discovery.interfaces import INodeDirectory
 from skynet_tw.discovery.specs import directory
+from skynet_tw.interfaces import INodeDirectory
 
 
 class SpecTests(SynchronousTestCase):

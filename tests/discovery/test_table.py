@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from skynet_tw.discovery.interfaces import Addresses
 from skynet_tw.discovery.table import TableDirectory
+from skynet_tw.interfaces import Addresses
 
 from .support import DirectoryCase
 

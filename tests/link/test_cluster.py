@@ -26,7 +26,7 @@ from skynet_tw.wire.cluster import (
 )
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
-from ..cluster_vectors import VECTORS, bytes_of
+from ..cluster_vectors import VECTORS, bytes_of, request_parts, result_parts
 from .effects import error, lines
 
 ROOM = 1 << 30
@@ -99,7 +99,7 @@ def failures(frames: list[Frame]) -> dict[int, str]:
 
 def large(session: int, body: bytes, total: int, push: bool = False) -> bytes:
     """A large request to handle 10, whatever its size and its announced size."""
-    parts = b"".join(wire.request_parts(session, body))
+    parts = b"".join(request_parts(session, body))
     return wire.large_request(10, session, total, push) + parts
 
 
@@ -198,9 +198,9 @@ class ClientTests(SynchronousTestCase):
         for _ in range(3):
             call(self.client, 1, b"")
         one, two = bytes(40_000), b"x" * 33_000
-        first, *others = wire.result_parts(1, one)
+        first, *others = result_parts(1, one)
         data = wire.large_result(1, len(one)) + wire.large_result(2, len(two))
-        data += first + wire.result(3, b"small") + b"".join(wire.result_parts(2, two))
+        data += first + wire.result(3, b"small") + b"".join(result_parts(2, two))
         got = self.client.feed(data + b"".join(others))
         expected = [(3, b"small"), (2, two), (1, one)]
         self.assertEqual([*results(got).items()], expected)

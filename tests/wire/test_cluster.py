@@ -24,7 +24,14 @@ from skynet_tw.wire.cluster import (
 )
 
 from .. import strategies as _profile  # noqa: F401, it sets hypothesis up
-from ..cluster_vectors import VECTORS, bytes_of, packed, parts_of
+from ..cluster_vectors import (
+    VECTORS,
+    bytes_of,
+    packed,
+    parts_of,
+    request_parts,
+    result_parts,
+)
 
 # Recorded (cluster.json, stream): a query, a call, a push to a name, and their answers.
 QUERY = bytes.fromhex("000e000000000001000000246563686f")
@@ -88,7 +95,7 @@ class GoldenTests(SynchronousTestCase):
                 self.assertEqual(parts_of(case), [])
             else:
                 first = cluster.large_request(address, session, len(body), push)
-                made = list(cluster.request_parts(session, body))
+                made = list(request_parts(session, body))
                 self.assertEqual(made, parts_of(case))
             self.assertEqual(first, bytes_of(case))
         self.assertGreater(seen, 80)
@@ -103,7 +110,7 @@ class GoldenTests(SynchronousTestCase):
                 made = [cluster.result(session, body)]
             else:
                 made = [cluster.large_result(session, len(body))]
-                made += cluster.result_parts(session, body)
+                made += result_parts(session, body)
             expected = parts_of(case) or [bytes_of(case)]
             self.assertEqual(made, expected)
 
@@ -223,7 +230,7 @@ class ReaderTests(SynchronousTestCase):
         """A large message is its beginning and its parts, between small ones."""
         body = bytes(70_000)
         data = cluster.large_request("@x", 7, len(body), push=True)
-        first, *others = cluster.request_parts(7, body)
+        first, *others = request_parts(7, body)
         records = RequestReader().feed(data + first + CALL + b"".join(others))
         expected = [
             LargeRequest("@x", 7, 70_000, True),
@@ -311,8 +318,8 @@ class RoundTripTests(SynchronousTestCase):
     def test_parts(self, session: int, size: int) -> None:
         """Bodies of any length, in parts of which only the last one is marked."""
         body = b"0123456789" * (size // 10) + bytes(size % 10)
-        request = b"".join(cluster.request_parts(session, body))
-        result = b"".join(cluster.result_parts(session, body))
+        request = b"".join(request_parts(session, body))
+        result = b"".join(result_parts(session, body))
         for read in (RequestReader().feed(request), ResponseReader().feed(result)):
             got = [part for part in read if isinstance(part, Part)]
             self.assertEqual(b"".join(part.data for part in got), body)

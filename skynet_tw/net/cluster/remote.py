@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import (
@@ -22,7 +22,7 @@ from ...interfaces import ICluster, IClusterReceiver, INodeDirectory, LinkInfo
 from ...oneshot import OneShot
 from ...repeater import Repeater
 from ...text import shown
-from ..kit.closing import close_within
+from ..kit.closing import close_within, stop_listening
 from ..kit.limits import ConnectionLimits
 from ..kit.member import DEFAULT_RETRY_POLICY, bound_address, cannot_listen
 from .nodes import Nodes
@@ -187,7 +187,7 @@ class Cluster:
     def _listen_on(self, address: str) -> Deferred[str]:
         def bound(port: IListeningPort) -> str | Deferred[str]:
             if self._left is not None:
-                return _stopped(port).addCallback(lambda _: fail(_leaving()))
+                return stop_listening(port).addCallback(lambda _: fail(_leaving()))
             real = bound_address(address, port)
             self._ports.append((real, port))
             self._sweeper.start()
@@ -272,7 +272,7 @@ class Cluster:
             closing: list[Deferred[Any]] = []
             if self._directory is not None:
                 closing.append(maybeDeferred(self._directory.stop))
-            closing += [_stopped(port) for _, port in self._ports]
+            closing += [stop_listening(port) for _, port in self._ports]
             closing += [self._nodes.close(), self._clients.close()]
             # Links see to that themselves, as when they are closed one by one.
             close_within(
@@ -283,11 +283,6 @@ class Cluster:
 
 def _leaving() -> BootFailed:
     return BootFailed("cluster cannot listen: this node leaves")
-
-
-def _stopped(port: IListeningPort) -> Deferred[Any]:
-    """Stop a port; fires when that is done."""
-    return maybeDeferred(cast(Callable[[], object], port.stopListening))
 
 
 def _is_name(where: str) -> bool:

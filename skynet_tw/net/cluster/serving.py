@@ -81,7 +81,7 @@ class Client:
         self._connection = connection
         self.is_open = True
         self._clients.open.add(self)
-        self._read()
+        self.read()
 
     def received(self, data: bytes) -> None:
         """Take one read; all requests in it are handed on at once."""
@@ -107,7 +107,7 @@ class Client:
         """It has read them."""
         self._beyond = 0
         self.flush()
-        self._read()
+        self.read()
 
     def closed(self, connection: ClusterConnection, reason: str) -> None:
         """The connection is closed."""
@@ -143,7 +143,7 @@ class Client:
         while core.busy and not connection.is_full and connection is self._connection:
             self._write(connection, core.take(ROOM))
         if connection.is_full:
-            self._read()
+            self.read()
 
     def _write(self, connection: ClusterConnection, data: bytes) -> None:
         self._bytes_out += len(data)
@@ -164,14 +164,11 @@ class Client:
         full = connection is not None and connection.is_full
         return self._beyond > ROOM or (full and self._core.under_way > AT_ONCE)
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Read it, or not, as all are read now."""
         connection = self._connection
         if connection is not None:
             connection.read(self._clients.reading and not self._is_behind)
-
-    def read(self) -> None:
-        """Read it, or not, as all are read now."""
-        self._read()
 
     def info(self) -> LinkInfo:
         """The connection as it is."""

@@ -30,9 +30,6 @@ class NodeTable:
         #: Fires at the next `announce`.
         self._change = OneShot()
 
-    def __iter__(self) -> Any:
-        return iter({**self._found, **self._told})
-
     def find(self, view: Mapping[str, str | bool]) -> None:
         """A directory says where all nodes are.
 

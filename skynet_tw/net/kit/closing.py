@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
-from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import Logger
 
 _log = Logger()
+
+
+def stop_listening(port: IListeningPort) -> Deferred[Any]:
+    """Close a port; fires when that is done."""
+    return maybeDeferred(cast(Callable[[], object], port.stopListening))
 
 
 def close_within(

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from .closing import stop_listening
 from .master import MasterFactory
 from .member import bound_address, cannot_listen
 
@@ -72,7 +73,7 @@ class MasterPort:
 
     async def _close(self) -> None:
         if self._port is not None:
-            await maybeDeferred(self._port.stopListening)
+            await stop_listening(self._port)
         await self._factory.close()
 
     def close(self) -> Deferred[None]:

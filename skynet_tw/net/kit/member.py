@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.internet import backoffPolicy
 from twisted.internet import protocol
@@ -24,7 +23,7 @@ from ...interfaces import IRemoteReceiver, LinkInfo
 from ...oneshot import OneShot
 from ...repeater import Repeater
 from ...wire.harbor import MAX_PAYLOAD
-from .closing import close_within
+from .closing import close_within, stop_listening
 from .limits import ConnectionLimits
 from .links import AllLinks
 from .master_client import MasterClient
@@ -205,8 +204,7 @@ class HarborMember:
             self._sweeper.stop()
             closing: list[Deferred[Any]] = []
             if self._port is not None:
-                stop = cast(Callable[[], object], self._port.stopListening)
-                closing.append(maybeDeferred(stop))
+                closing.append(stop_listening(self._port))
             closing += [self._links.close(), self._client.stop()]
             seconds = self._limits.close
             close_within(seconds, self._clock, closing, self._abort).addCallback(
